@@ -1,0 +1,44 @@
+# `make` alone lists what there is to do.
+.DEFAULT_GOAL := help
+.PHONY: help lab test check notebooks bench clean
+
+VENV ?= .venv
+BIN := $(VENV)/bin
+NBVAL := --nbval-lax --nbval-current-env --nbval-cell-timeout=300
+# JupyterLab does not start as root unless told to, and greets with a question about news
+LAB := $(if $(filter 0,$(shell id -u)),--allow-root) \
+	--LabApp.news_url=None --LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate
+
+help:  ## list the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+lab: .run  ## set up and open JupyterLab on notebook 00
+	$(BIN)/jupyter lab $(LAB) notebooks/00-start-here.ipynb
+
+test: .test  ## set up and run everything a change must pass
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/pytest --doctest-modules $(NBVAL) toolkit tests notebooks
+
+check: .test  ## format, lint, types and the fast tests: a minute or less
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/pytest --doctest-modules -m "not slow and not browser" -q toolkit tests
+
+notebooks: .test  ## run every notebook from top to bottom
+	$(BIN)/pytest $(NBVAL) notebooks
+
+bench: .test  ## measure speed and memory against the alternatives
+	for program in tests/benchmarks/[!t]*.py; do $(BIN)/python $$program || exit 1; done
+
+clean:  ## remove the environment and everything that was made
+	rm -rf $(VENV) .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis build *.egg-info
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+.PHONY: .run .test
+.run:
+	@VENV=$(VENV) binder/install.sh
+.test:
+	@VENV=$(VENV) binder/install.sh test

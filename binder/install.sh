@@ -1,0 +1,52 @@
+#!/usr/bin/env bash
+# Makes the project's environment: a virtual environment with everything in it, and nothing else changed.
+# `make` calls it, and so does the Binder image.
+#
+#   binder/install.sh           what the notebooks need
+#   binder/install.sh test      and what `make test` needs (as root on Debian or Ubuntu: Chromium too)
+#
+# VENV says where (default .venv), PYTHON which interpreter (default python3, 3.11 or later).
+set -euo pipefail
+cd "$(dirname "$0")/.."
+what=${1:-run}
+venv=${VENV:-.venv}
+python=${PYTHON:-python3}
+
+say() { printf '%s\n' "$*" >&2; }
+die() { say "install: $*"; exit 1; }
+can_apt() { [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; }
+apt() {
+    say "install: $* (Debian package)"
+    [ -n "${apt_updated:-}" ] || apt-get update -qq
+    apt_updated=yes
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+}
+
+"$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+    || die "Python 3.11 or later is needed; name one with PYTHON=/path/to/python3.11"
+
+if [ ! -x "$venv/bin/pip" ]; then
+    if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
+        can_apt || die "the venv module is missing; as root: apt-get install python3-venv"
+        apt python3-venv
+    fi
+    say "install: making $venv (takes a minute or two)"
+    "$python" -m venv "$venv"
+fi
+
+# a stamp for each of the two; what `test` installs is enough for `run`
+stamp="$(cksum <pyproject.toml)"
+if ! grep -qsxF "$stamp" "$venv/installed-$what" "$venv/installed-test"; then
+    extras=""
+    [ "$what" = test ] && extras="[test,dev]"
+    "$venv/bin/pip" install --quiet --disable-pip-version-check --editable ".$extras"
+    printf '%s\n' "$stamp" >"$venv/installed-$what"
+fi
+
+if [ "$what" = test ] && ! command -v chromium >/dev/null; then
+    if can_apt; then
+        apt chromium fonts-dejavu-core || say "install: no Chromium to be had; the browser test will be skipped"
+    else
+        say "install: no Chromium; the browser test will be skipped (as root: apt-get install chromium)"
+    fi
+fi
