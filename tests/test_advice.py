@@ -1,0 +1,118 @@
+"""Advice names the simplest design that meets the goal, and says when it is not sure."""
+
+import dataclasses
+
+import pytest
+from fakes import pool
+
+import toolkit as tk
+
+
+def staffed(*numbers, rate_per_s=140.0, **more):
+    return {f"{n} workers": pool(n, rate_per_s, **more) for n in numbers}
+
+
+def advised(designs, slo, **more):
+    options = {"jobs": 3_000, "replications": 8, "progress": False}
+    return tk.advise(designs, slo=slo, **options | more)
+
+
+def test_the_cheapest_design_that_meets_the_goal_is_chosen():
+    """2 workers cannot keep up with 2.8 erlangs, 3 keep up and are slow, 4 and 5 are quick."""
+    advice = advised(staffed(5, 2, 4, 3), tk.SLO(p99_s=0.12), current="5 workers")
+
+    assert advice.choice == "4 workers"
+    assert advice.table()["verdict"].to_dict() == {
+        "2 workers": "underbuilt",
+        "3 workers": "underbuilt",
+        "4 workers": "fits",
+        "5 workers": "overbuilt",
+    }
+    assert advice.verdict == "overbuilt"
+    assert advice.why.startswith("5 workers (p99")
+    assert "simplest design that meets p99 <= 120 ms is 4 workers" in advice.why
+
+
+def test_a_design_that_cannot_keep_up_never_meets_a_goal():
+    """In a short run an endless queue may look fine; the run's length must not decide."""
+    advice = advised(staffed(2), tk.SLO(p99_s=1_000.0), current="2 workers")
+
+    assert advice.choice is None
+    assert advice.verdict == "underbuilt"
+    assert "its queue grows without end" in advice.why
+
+
+def test_an_interval_on_both_sides_of_the_goal_is_uncertain():
+    first = advised(staffed(4), tk.SLO(p99_s=1.0))
+    mean_s = first.table().loc["4 workers", "p99_s"]
+    advice = advised(staffed(4, 8), tk.SLO(p99_s=mean_s), current="4 workers")
+
+    assert advice.verdict == "uncertain"
+    assert advice.choice == "8 workers"
+    assert "4 workers might do, at less" in advice.why
+
+
+def test_no_design_that_meets_the_goal_is_said_with_the_nearest():
+    advice = advised(staffed(4, 5), tk.SLO(p99_s=0.001))
+
+    assert advice.choice is None
+    assert "None of these designs surely meets p99 <= 1 ms" in advice.why
+    assert "the nearest is" in advice.why
+
+
+def test_success_counts_as_well_as_speed():
+    retry = tk.Retry(max_retries=3, backoff=tk.FullJitter(base_s=0.01, cap_s=1.0))
+    designs = {
+        "as it is": pool(4, 60, failure=0.05),
+        "with retries": pool(4, 60, failure=0.05, retry=retry),
+    }
+    advice = advised(designs, tk.SLO(p99_s=0.5, success=0.99), current="as it is")
+
+    assert advice.choice == "with retries"
+    assert advice.verdict == "underbuilt"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_a_looser_goal_never_asks_for_more_workers(seed):
+    costs = []
+    for goal_s in (0.08, 0.12, 0.3, 2.0):
+        advice = advised(staffed(3, 4, 5, 6), tk.SLO(p99_s=goal_s), seed=seed)
+        costs.append(advice.table().loc[advice.choice, "cost"] if advice.choice else float("inf"))
+
+    assert costs == sorted(costs, reverse=True)
+
+
+def test_prices_decide_what_is_simple():
+    """One big hop against two small ones: the price list is the judgement, and it is the user's."""
+    stage = pool(4, 60).stages[0]
+    two = [dataclasses.replace(stage, name=name, workers=2) for name in ("front", "back")]
+    designs = {"one stage": pool(4, 60), "two stages": dataclasses.replace(pool(4, 60), stages=two)}
+    slo = tk.SLO(p99_s=5.0)
+
+    assert advised(designs, slo).choice == "one stage"
+    assert advised(designs, slo, prices=tk.Prices(stage=0.0, worker=0.0)).table()["cost"].max() == 0
+    assert tk.Prices().of(designs["two stages"]) == 2 * 3 + 4
+
+
+BAD_GOALS = [
+    ({}, "at least one goal"),
+    ({"p99_s": -1}, "p99_s must be > 0, got -1"),
+    ({"p99_s": float("nan")}, "p99_s must be a finite number, got nan"),
+    ({"success": 99.9}, "success must be from 0 to 1, got 99.9"),
+]
+
+
+@pytest.mark.parametrize(("goals", "message"), BAD_GOALS)
+def test_a_goal_that_is_none_is_refused(goals, message):
+    with pytest.raises(ValueError, match=message):
+        tk.SLO(**goals)
+
+
+def test_bad_questions_are_refused():
+    with pytest.raises(ValueError, match="current must be one of the designs"):
+        advised(staffed(4), tk.SLO(p99_s=1.0), current="5 workers")
+    with pytest.raises(ValueError, match="at least one design"):
+        advised({}, tk.SLO(p99_s=1.0))
+    with pytest.raises(ValueError, match="worker must be >= 0, got -1"):
+        tk.Prices(worker=-1)
