@@ -1,0 +1,181 @@
+"""Controls around a picture: move a slider, see the chart and its sentence change.
+
+A panel does no arithmetic.  It hands the values of its controls to a function that draws on an Axes
+and returns a sentence, and shows both; the sentence is the picture's text for screen readers too.
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from toolkit import plots
+from toolkit.advice import SLO, Advice
+from toolkit.backoff import ConstantBackoff, ExponentialBackoff, FullJitter
+from toolkit.design import Retry
+from toolkit.fit import Fit
+from toolkit.lessons import Prediction
+from toolkit.loadtest import LoadTest
+from toolkit.plots import Picture
+from toolkit.simulation import simulate
+
+if TYPE_CHECKING:
+    import ipywidgets
+    from matplotlib.axes import Axes
+
+RETRIES = {
+    "no retries": None,
+    "3 retries, at once": Retry(max_retries=3, backoff=ConstantBackoff(delay_s=0.0)),
+    "3 retries, exponential backoff": Retry(
+        max_retries=3, backoff=ExponentialBackoff(base_s=0.1, cap_s=5.0)
+    ),
+    "3 retries, full jitter": Retry(max_retries=3, backoff=FullJitter(base_s=0.1, cap_s=5.0)),
+}
+
+
+class Panel:
+    """A figure, its sentence, and the controls that redraw it.
+
+    ``draw(axes, **values)`` gets the value of every control by name and returns the sentence.
+    Displayed by itself in a notebook; ``controls`` are there for tests and for other panels.
+    """
+
+    def __init__(
+        self,
+        draw: Callable[..., str],
+        controls: dict[str, ipywidgets.Widget],
+        *,
+        caption: str = "",
+    ) -> None:
+        import ipywidgets  # noqa: PLC0415, widgets only in a notebook
+
+        self.controls = controls
+        self.summary = ""
+        self._draw, self._caption = draw, caption
+        self._image, self._text = ipywidgets.HTML(), ipywidgets.HTML()
+        self.box = ipywidgets.VBox([*controls.values(), self._image, self._text])
+        for control in controls.values():
+            control.observe(lambda _: self.redraw(), names="value")
+        self.redraw()
+
+    def _ipython_display_(self) -> None:
+        from IPython.display import display  # noqa: PLC0415
+
+        display(self.box)
+
+    def redraw(self) -> None:
+        """Draw with the controls as they are; an error is shown in place of the sentence."""
+        values = {name: control.value for name, control in self.controls.items()}
+        try:
+            picture = plots.picture(lambda axes: self._draw(axes, **values), caption=self._caption)
+        except Exception as error:
+            said = html.escape(str(error))
+            self._text.value = f'<p role="alert" style="color:#A84B00">{said}</p>'
+            raise
+        self.summary = picture.text
+        self._image.value = picture.img()
+        self._text.value = f'<p role="status">{html.escape(picture.text)}</p>'
+
+
+def staffing(
+    fit: Fit, *, slo: SLO, guess: Prediction | None = None, jobs: int = 5_000, seed: int = 0
+) -> Panel:
+    """Return a panel on a fitted system: workers, load, failures and retries against the measured test."""
+    import ipywidgets  # noqa: PLC0415, widgets only in a notebook
+
+    style = {"description_width": "140px"}
+    wide = ipywidgets.Layout(width="480px")
+    fixed = {"continuous_update": False, "style": style, "layout": wide}
+    controls = {
+        "workers": ipywidgets.IntSlider(
+            fit.workers, 1, 3 * fit.workers, description="Workers", **fixed
+        ),
+        "load": ipywidgets.FloatSlider(
+            1.0, min=0.2, max=3.0, step=0.1, description="Load, × measured", **fixed
+        ),
+        "failure": ipywidgets.FloatSlider(
+            0.0,
+            min=0.0,
+            max=0.5,
+            step=0.05,
+            description="Failing attempts",
+            readout_format=".0%",
+            **fixed,
+        ),
+        "retry": ipywidgets.Dropdown(
+            options=list(RETRIES), description="Retry policy", style=style, layout=wide
+        ),
+    }
+
+    def draw(axes: Axes, *, workers: int, load: float, failure: float, retry: str) -> str:
+        design = fit.variant(workers=workers, load=load, failure=failure, retry=RETRIES[retry])
+        run = simulate(design, jobs=jobs, seed=seed)
+        done_ms = run.done_ms()
+        utilisation = design.offered_load()[0].utilisation
+        title = f"{workers} workers at {design.arrivals.rate_per_s:.0f} requests/s: utilisation {utilisation:.0%}"
+        axes.set_title(title + (", OVERLOADED" if run.warnings else ""))
+        said = plots.latency(
+            axes,
+            measured_ms=fit.test.samples["elapsed_ms"].to_numpy(dtype=float),
+            predicted_ms=[done_ms],
+            goal_ms=slo.goals_ms(),
+            guess_ms=guess.value if guess else None,
+        )
+        return " ".join(
+            [
+                f"{axes.get_title(loc='left')}.",
+                said,
+                f"Done: {done_ms.size / jobs:.1%}.",
+                *run.warnings,
+            ]
+        )
+
+    caption = f"Measured: {fit.test.source}. Predicted: {jobs} simulated requests; " + "; ".join(
+        fit.assumptions
+    )
+    return Panel(draw, controls, caption=caption)
+
+
+def checked(
+    fit: Fit,
+    test: LoadTest,
+    *,
+    slo: SLO,
+    guess: Prediction | None = None,
+    replications: int = 5,
+    seed: int = 0,
+) -> Picture:
+    """Return a picture of a test beside what a fit predicts for its arrivals, run by run."""
+    design = fit.under(test)
+    runs = [simulate(design, seed=seed, replication=k).done_ms() for k in range(replications)]
+
+    def draw(axes: Axes) -> str:
+        rate_per_s = design.arrivals.rate_per_s
+        axes.set_title(
+            f"{rate_per_s:.0f} requests/s, predicted by a fit at {fit.design.arrivals.rate_per_s:.0f}"
+        )
+        return plots.latency(
+            axes,
+            measured_ms=test.samples["elapsed_ms"].to_numpy(dtype=float),
+            predicted_ms=runs,
+            goal_ms=slo.goals_ms(),
+            guess_ms=guess.value if guess else None,
+        )
+
+    caption = (
+        f"Measured: {test.source}. Predicted: its arrivals, {replications} runs; "
+        + "; ".join(fit.assumptions)
+    )
+    return plots.picture(draw, caption=caption)
+
+
+def advised(advice: Advice, fit: Fit) -> Picture:
+    """Return the picture of an advice: a row a design, the goal, and the verdicts."""
+    target, goal = next(iter(advice.slo.targets().items()))
+
+    def draw(axes: Axes) -> str:
+        axes.set_title(f"Which design meets {advice.slo}?")
+        return plots.designs(axes, advice.table(), target=target, goal=goal)
+
+    return plots.picture(draw, caption="; ".join(fit.assumptions))
