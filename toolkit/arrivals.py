@@ -89,7 +89,8 @@ class Trace:
         if times.size == 0:
             raise ValueError("times_s must hold at least one time in s, got none")
         if not np.isfinite(times).all() or times[0] < 0:
-            raise ValueError("times_s must be finite and >= 0 s")
+            bad = times[~np.isfinite(times) | (times < 0)][0]
+            raise ValueError(f"times_s must be finite and >= 0 s, got {bad}")
         if (np.diff(times) < 0).any():
             where = int(np.flatnonzero(np.diff(times) < 0)[0]) + 1
             raise ValueError(
@@ -165,7 +166,10 @@ class OnOff:
         phases_s = np.empty((0, 2))
         per_s = np.array([self.on_rate_per_s, self.off_rate_per_s])
         while np.sum(phases_s * per_s) <= jobs:
-            more = rng.standard_exponential((64, 2)) * [self.mean_on_s, self.mean_off_s]
+            size = max(
+                64, len(phases_s)
+            )  # doubled each time: the draws are the same, the work less
+            more = rng.standard_exponential((size, 2)) * [self.mean_on_s, self.mean_off_s]
             phases_s = np.concatenate([phases_s, more])
         ends_s = np.cumsum(np.append(0.0, phases_s))
         return ends_s, np.cumsum(np.append(0.0, phases_s * per_s))

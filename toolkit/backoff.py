@@ -50,7 +50,8 @@ class _Exponential:
 
     def __post_init__(self) -> None:
         _check.positive("base_s", self.base_s)
-        if math.isnan(self.cap_s) or self.cap_s < self.base_s:
+        unlimited = isinstance(self.cap_s, float) and self.cap_s == math.inf
+        if not unlimited and _check.number("cap_s", self.cap_s) < self.base_s:
             raise ValueError(f"cap_s must be >= base_s ({self.base_s!r}), got {self.cap_s!r}")
 
     def limit_s(self, retries_made: int) -> float:
@@ -59,8 +60,8 @@ class _Exponential:
         >>> [ExponentialBackoff(base_s=1.0, cap_s=5.0).limit_s(n) for n in range(4)]
         [1.0, 2.0, 4.0, 5.0]
         """
-        # 2^1000 is beyond any cap in seconds and still a float
-        return min(self.cap_s, math.ldexp(self.base_s, min(retries_made, 1000)))
+        # 2^1000 is beyond any cap in seconds and still a float; a product beyond floats is inf
+        return min(self.cap_s, self.base_s * 2.0 ** min(retries_made, 1000))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

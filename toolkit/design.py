@@ -225,11 +225,15 @@ class StageLoad:
     def passed_per_s(self) -> float:
         """Jobs per second that the stage can hand on."""
         served = 1.0 - self.stage.failure**self.stage.max_attempts
-        return self.entered_per_s * served / max(1.0, self.utilisation)
+        erlangs_per_job = self.stage.offered_erlangs(1.0)
+        most_per_s = self.stage.workers / erlangs_per_job if erlangs_per_job else math.inf
+        return served * min(self.entered_per_s, most_per_s)
 
     def overloads(self) -> list[str]:
         """Say, a sentence each, which queue of this stage grows for ever."""
         stage, limiter, texts = self.stage, self.stage.limiter, []
+        if math.isinf(self.rate_per_s):
+            return []  # one batch at time zero: a long wait, but it ends
         if limiter and limiter.when_empty == "wait" and self.rate_per_s >= limiter.rate_per_s:
             texts.append(
                 f"stage '{stage.name}': its limiter lets {limiter.rate_per_s:.4g} jobs/s through and "

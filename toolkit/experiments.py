@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -20,6 +20,9 @@ import pandas as pd
 from toolkit import _check
 from toolkit.design import Design
 from toolkit.simulation import Run, simulate
+
+if TYPE_CHECKING:
+    from tqdm.auto import tqdm
 
 Warmup = Literal["auto"] | int
 
@@ -72,11 +75,8 @@ def compare(
         raise ValueError(f"confidence must be between 0 and 1, got {confidence!r}")
     if warmup != "auto":
         _check.count("warmup", warmup, least=0)
-    from tqdm.auto import tqdm  # noqa: PLC0415, an import of a tenth of a second
-
-    figures: dict[str, list[pd.Series[float]]] = {name: [] for name in designs}
-    warnings: dict[str, dict[str, None]] = {name: {} for name in designs}  # an ordered set
-    with tqdm(total=len(designs) * replications, unit="run", delay=2, disable=not progress) as bar:
+    books = {name: _Book([], {}) for name in designs}
+    with _progress(len(designs) * replications, show=progress) as bar:
         for replication in range(replications):
             runs = {}
             for name, design in designs.items():
@@ -85,20 +85,35 @@ def compare(
             # one cut for all: the designs are compared on the same jobs
             skip = max(map(warmup_jobs, runs.values())) if warmup == "auto" else warmup
             for name, run in runs.items():
-                figures[name].append(run.summary(skip_jobs=skip).rename(replication))
-                warnings[name].update(dict.fromkeys(run.warnings))
-    return Comparison(
-        replications={
-            name: Replications(
-                design=design,
-                figures=pd.DataFrame(figures[name]).rename_axis("replication"),
-                confidence=confidence,
-                warnings=tuple(warnings[name]),
-            )
-            for name, design in designs.items()
-        },
-        confidence=confidence,
-    )
+                books[name].enter(run, skip)
+    done = {name: book.close(designs[name], confidence) for name, book in books.items()}
+    return Comparison(replications=done, confidence=confidence)
+
+
+class _Book(NamedTuple):
+    """What is kept of a design's runs: their figures, and every warning once, in order."""
+
+    figures: list[pd.Series[float]]
+    warnings: dict[str, None]
+
+    def enter(self, run: Run, skip: int) -> None:
+        self.figures.append(run.summary(skip_jobs=skip).rename(run.replication))
+        self.warnings.update(dict.fromkeys(run.warnings))
+
+    def close(self, design: Design, confidence: float) -> Replications:
+        return Replications(
+            design=design,
+            figures=pd.DataFrame(self.figures).rename_axis("replication"),
+            confidence=confidence,
+            warnings=tuple(self.warnings),
+        )
+
+
+def _progress(runs: int, *, show: bool) -> tqdm[Any]:
+    """Return a progress bar that appears after two seconds, in a terminal or a notebook."""
+    from tqdm.auto import tqdm  # noqa: PLC0415, an import of a tenth of a second
+
+    return tqdm(total=runs, unit="run", delay=2, disable=not show)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,11 +159,8 @@ class Comparison:
                 tables[name] = paired.assign(clear=(paired["low"] > 0) | (paired["high"] < 0))
         if not tables:
             raise ValueError("a table of differences needs at least two designs, got one")
-        return (
-            pd.concat(tables, names=["design", "figure"])
-            .swaplevel()
-            .sort_index(sort_remaining=False)
-        )
+        table = pd.concat(tables, names=["design", "figure"]).swaplevel()
+        return table.loc[[(figure, name) for figure in base.columns for name in tables]]
 
 
 def warmup_jobs(run: Run) -> int:
@@ -168,7 +180,9 @@ def warmup_jobs(run: Run) -> int:
     tail_sum = np.cumsum(means[::-1])[::-1]
     tail_squares = np.cumsum((means**2)[::-1])[::-1]
     error = (tail_squares - tail_sum**2 / left) / left**2
-    cut = int(np.argmin(error[: batches // 2]))
+    error = error[: batches // 2]
+    # the first that is as good as the best: of a series without spread, nothing is cut
+    cut = int(np.argmax(error <= error.min() + 1e-12 * means.mean() ** 2))
     return int(done[cut * 5]) if cut else 0
 
 

@@ -68,7 +68,7 @@ def simulate(
         seed=seed,
         replication=replication,
         engine="simpy",
-        duration_s=horizon_s or float(system.env.now),
+        duration_s=_duration_s(records, streams.jobs, horizon_s),
         warnings=(*design.overloads(), *_cut_off(records, horizon_s)),
         records=records,
     )
@@ -135,6 +135,12 @@ def _records(system: System) -> Records:
         worker=worker.astype(np.int32),
         attempt_outcome=outcome.astype(np.int8),
     )
+
+
+def _duration_s(records: Records, jobs: int, horizon_s: float | None) -> float:
+    """Return when the run ended: at the horizon, if that came before the last job's end."""
+    drained = records.outcome.size == jobs and not np.any(records.outcome == _UNFINISHED)
+    return float(records.finished_s.max()) if drained or horizon_s is None else horizon_s
 
 
 def _cut_off(records: Records, horizon_s: float | None) -> list[str]:
@@ -238,7 +244,7 @@ class Run:
         """
         _check.count("skip_jobs", skip_jobs, least=0)
         jobs = self.jobs.iloc[skip_jobs:]
-        if jobs.empty:
+        if skip_jobs and jobs.empty:
             raise ValueError(f"skip_jobs must leave a job, got {skip_jobs} of {len(self.jobs)}")
         outcome = self.records.outcome[skip_jobs:]
         done = outcome == _DONE
