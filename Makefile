@@ -5,9 +5,8 @@
 VENV ?= .venv
 BIN := $(VENV)/bin
 NBVAL := --nbval-lax --nbval-current-env --nbval-cell-timeout=300
-# JupyterLab does not start as root unless told to, and greets with a question about news
-LAB := $(if $(filter 0,$(shell id -u)),--allow-root) \
-	--LabApp.news_url=None --LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate
+# JupyterLab does not start as root unless told to
+LAB := $(if $(filter 0,$(shell id -u)),--allow-root)
 
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12

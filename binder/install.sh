@@ -40,6 +40,12 @@ if ! grep -qsxF "$stamp" "$venv/installed-$what" "$venv/installed-test"; then
     extras=""
     [ "$what" = test ] && extras="[test,dev]"
     "$venv/bin/pip" install --quiet --disable-pip-version-check --editable ".$extras"
+    # no question about news over the first page that a learner sees
+    settings="$venv/share/jupyter/lab/settings"
+    mkdir -p "$settings"
+    cat >"$settings/overrides.json" <<'END'
+{"@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": false}}
+END
     printf '%s\n' "$stamp" >"$venv/installed-$what"
 fi
 

@@ -42,7 +42,7 @@ def test_the_picture_is_saved_and_never_written_over_unasked(jtl, tmp_path, caps
     first = picture.read_bytes()
     assert first.startswith(b"\x89PNG")
     assert main(command) == 2
-    assert "is there already" in capsys.readouterr().err
+    assert "it is there already" in capsys.readouterr().err
     assert picture.read_bytes() == first
     assert main([*command, "--overwrite"]) == 0
 
@@ -76,6 +76,8 @@ BAD = [
     (["--slo", "success=3ms"], "success must be a share"),
     (["--slo", "success=99.9"], "success must be from 0 to 1"),
     (["--slo", "p99<300ms"], "must look like p99=300ms"),
+    (["--slo", "p99=1.2.3ms"], "must look like p99=300ms"),
+    (["--slo", "p99=3ms", "--save", "no/such/folder/x.png"], "there is no folder"),
     (["--slo", "p99=0ms"], "p99_s must be > 0"),
     (["--slo", "p99=300ms", "--workers", "0"], "workers must be a whole number >= 1"),
     (["--slo", "p99=300ms", "--load", "-1"], "must be > 0, got -1"),

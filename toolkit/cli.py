@@ -9,7 +9,7 @@ import argparse
 import math
 import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -18,11 +18,9 @@ from toolkit import panels
 from toolkit.advice import SLO, advise
 from toolkit.errors import ToolkitError
 from toolkit.fit import Fit, fit, staffing_name
-from toolkit.loadtest import LoadTest, read_loadtest, statistics
+from toolkit.loadtest import read_loadtest, statistics
 
-_GOAL = re.compile(
-    r"(p50|p90|p95|p99|success)\s*=\s*([0-9.]+(?:e-?[0-9]+)?)\s*(ms|s|%|)", re.IGNORECASE
-)
+_GOAL = re.compile(r"(p50|p90|p95|p99|success)\s*=\s*(\d+(?:\.\d+)?)\s*(ms|s|%|)", re.IGNORECASE)
 _UNITS = {"ms": 0.001, "s": 1.0, "%": 0.01}
 
 
@@ -54,23 +52,17 @@ def _parser() -> argparse.ArgumentParser:
     )
     advice.set_defaults(run=_advise)
     for command in (read, advice):
-        command.add_argument(
-            "file", type=Path, help="a JMeter CSV (.jtl) or a Gatling simulation.log"
-        )
-        command.add_argument(
-            "--tool", default="auto", help="the tool that wrote it (default: look and see)"
-        )
-        command.add_argument(
-            "--tz", default="UTC", help="zone of times that carry none (default: UTC)"
-        )
-    add = advice.add_argument
-    add(
-        "--slo",
-        action="append",
-        required=True,
-        metavar="GOAL",
-        help="p50, p90, p95, p99=300ms or success=99.9%%; more than one is allowed",
-    )
+        add = command.add_argument
+        add("file", type=Path, help="a JMeter CSV (.jtl) or a Gatling simulation.log")
+        add("--tool", default="auto", help="the tool that wrote it (default: look and see)")
+        add("--tz", default="UTC", help="zone of times that carry none (default: UTC)")
+    _add_questions(advice.add_argument)
+    return parser
+
+
+def _add_questions(add: Callable[..., object]) -> None:
+    goals = "p50, p90, p95, p99=300ms or success=99.9%%; more than one is allowed"
+    add("--slo", action="append", required=True, metavar="GOAL", help=goals)
     add("--workers", type=int, help="how many workers the measured system has, if you know")
     add("--load", type=float, default=1.0, help="times the measured load (default: 1)")
     add("--jobs", type=int, default=10_000, help="simulated requests a run (default: 10000)")
@@ -78,7 +70,6 @@ def _parser() -> argparse.ArgumentParser:
     add("--seed", type=int, default=0, help="the same seed gives the same answer (default: 0)")
     add("--save", type=Path, metavar="PICTURE.png", help="save the picture of the answer")
     add("--overwrite", action="store_true", help="let --save replace a file that is there")
-    return parser
 
 
 def parse_slo(goals: Iterable[str]) -> SLO:
@@ -107,16 +98,16 @@ def parse_slo(goals: Iterable[str]) -> SLO:
 
 def _read(arguments: argparse.Namespace) -> None:
     test = read_loadtest(arguments.file, tool=arguments.tool, tz=arguments.tz)
-    _print_test(test)
+    print(test)
+    print()
     print(_table(statistics(test)))
 
 
 def _advise(arguments: argparse.Namespace) -> None:
     slo = parse_slo(arguments.slo)
-    if arguments.save and arguments.save.exists() and not arguments.overwrite:
-        raise ValueError(f"{arguments.save} is there already; give another name or --overwrite")
+    _check_target(arguments.save, overwrite=arguments.overwrite)
     test = read_loadtest(arguments.file, tool=arguments.tool, tz=arguments.tz)
-    _print_test(test)
+    print(test)
     fitted = fit(test, workers=arguments.workers)
     _print_fit(fitted)
     advice = advise(
@@ -135,10 +126,14 @@ def _advise(arguments: argparse.Namespace) -> None:
         print(f"Picture: {arguments.save}")
 
 
-def _print_test(test: LoadTest) -> None:
-    print(repr(test))
-    for warning in test.warnings:
-        print(f"  warning: {warning}")
+def _check_target(path: Path | None, *, overwrite: bool) -> None:
+    """Find out before the work whether its result can be saved."""
+    if path and not path.resolve().parent.is_dir():
+        raise ValueError(
+            f"--save {path}: there is no folder {path.resolve().parent}; make it first"
+        )
+    if path and path.exists() and not overwrite:
+        raise ValueError(f"--save {path}: it is there already; give another name or --overwrite")
 
 
 def _print_fit(fitted: Fit) -> None:

@@ -28,9 +28,11 @@ class Prediction:
         self.value: float | None = None
         self.unit = unit
         self._low, self._high = low, high
+        self._watchers: list[Callable[[], None]] = []
         self._field = ipywidgets.Text(
             description=f"Your guess ({unit})",
-            placeholder=f"{low:g} to {high:g}",
+            placeholder=f"{low:g} to {high:g}, then Enter",
+            continuous_update=False,
             style={"description_width": "initial"},
         )
         self._said = ipywidgets.HTML()
@@ -48,6 +50,10 @@ class Prediction:
 
         display(self.box)
 
+    def watch(self, redraw: Callable[[], None]) -> None:
+        """Call ``redraw`` whenever the guess changes."""
+        self._watchers.append(redraw)
+
     def _record(self, change: dict[str, Any]) -> None:
         """Keep a usable number, say what is wrong with any other."""
         text = str(change["new"]).strip().removesuffix(self.unit).strip().replace(",", ".")
@@ -55,14 +61,17 @@ class Prediction:
             number = float(text)
         except ValueError:
             number = math.nan
+        unit = html.escape(self.unit)
         if self._low <= number <= self._high:
             self.value = number
-            self._said.value = (
-                f"Kept: {number:g} {html.escape(self.unit)}. It will be on the chart."
-            )
+            self._said.value = f"Kept: {number:g} {unit}. It is on the charts below."
         else:
             self.value = None
-            self._said.value = f"Not kept: a number from {self._low:g} to {self._high:g} {html.escape(self.unit)}, please."
+            self._said.value = (
+                f"Not kept: a number from {self._low:g} to {self._high:g} {unit}, please."
+            )
+        for redraw in self._watchers:
+            redraw()
 
 
 def predict(question: str, *, unit: str, low: float, high: float) -> Prediction:

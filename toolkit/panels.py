@@ -7,7 +7,7 @@ and returns a sentence, and shows both; the sentence is the picture's text for s
 from __future__ import annotations
 
 import html
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from toolkit import plots
@@ -15,6 +15,7 @@ from toolkit.advice import SLO, Advice
 from toolkit.backoff import ConstantBackoff, ExponentialBackoff, FullJitter
 from toolkit.design import Retry
 from toolkit.fit import Fit
+from toolkit.laws import Array
 from toolkit.lessons import Prediction
 from toolkit.loadtest import LoadTest
 from toolkit.plots import Picture
@@ -38,7 +39,7 @@ class Panel:
     """A figure, its sentence, and the controls that redraw it.
 
     ``draw(axes, **values)`` gets the value of every control by name and returns the sentence.
-    Displayed by itself in a notebook; ``controls`` are there for tests and for other panels.
+    Displayed by itself in a notebook; redrawn when a control or the learner's ``guess`` changes.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class Panel:
         controls: dict[str, ipywidgets.Widget],
         *,
         caption: str = "",
+        guess: Prediction | None = None,
     ) -> None:
         import ipywidgets  # noqa: PLC0415, widgets only in a notebook
 
@@ -57,6 +59,8 @@ class Panel:
         self.box = ipywidgets.VBox([*controls.values(), self._image, self._text])
         for control in controls.values():
             control.observe(lambda _: self.redraw(), names="value")
+        if guess:
+            guess.watch(self.redraw)
         self.redraw()
 
     def _ipython_display_(self) -> None:
@@ -79,62 +83,51 @@ class Panel:
 
 
 def staffing(
-    fit: Fit, *, slo: SLO, guess: Prediction | None = None, jobs: int = 5_000, seed: int = 0
+    fit: Fit,
+    *,
+    slo: SLO,
+    also: Sequence[LoadTest] = (),
+    guess: Prediction | None = None,
+    jobs: int = 5_000,
+    seed: int = 0,
 ) -> Panel:
-    """Return a panel on a fitted system: workers, load, failures and retries against the measured test."""
-    import ipywidgets  # noqa: PLC0415, widgets only in a notebook
+    """Return a panel on a fitted system: workers, load, failures and retries, beside what was measured.
 
-    style = {"description_width": "140px"}
-    wide = ipywidgets.Layout(width="480px")
-    fixed = {"continuous_update": False, "style": style, "layout": wide}
-    controls = {
-        "workers": ipywidgets.IntSlider(
-            fit.workers, 1, 3 * fit.workers, description="Workers", **fixed
-        ),
-        "load": ipywidgets.FloatSlider(
-            1.0, min=0.2, max=3.0, step=0.1, description="Load, × measured", **fixed
-        ),
-        "failure": ipywidgets.FloatSlider(
-            0.0,
-            min=0.0,
-            max=0.5,
-            step=0.05,
-            description="Failing attempts",
-            readout_format=".0%",
-            **fixed,
-        ),
-        "retry": ipywidgets.Dropdown(
-            options=list(RETRIES), description="Retry policy", style=style, layout=wide
-        ),
-    }
+    The fitted test is shown beside the prediction, or that of the ``also`` measured ones whose rate
+    is nearest to the chosen load.
+    """
 
     def draw(axes: Axes, *, workers: int, load: float, failure: float, retry: str) -> str:
         design = fit.variant(workers=workers, load=load, failure=failure, retry=RETRIES[retry])
         run = simulate(design, jobs=jobs, seed=seed)
-        done_ms = run.done_ms()
-        utilisation = design.offered_load()[0].utilisation
-        title = f"{workers} workers at {design.arrivals.rate_per_s:.0f} requests/s: utilisation {utilisation:.0%}"
+        rate_per_s, utilisation = design.arrivals.rate_per_s, design.offered_load()[0].utilisation
+        title = f"{workers} workers at {rate_per_s:.0f} requests/s: utilisation {utilisation:.0%}"
         axes.set_title(title + (", OVERLOADED" if run.warnings else ""))
-        said = plots.latency(
-            axes,
-            measured_ms=fit.test.samples["elapsed_ms"].to_numpy(dtype=float),
-            predicted_ms=[done_ms],
-            goal_ms=slo.goals_ms(),
-            guess_ms=guess.value if guess else None,
-        )
+        nearest = min([fit.test, *also], key=lambda test: abs(test.rate_per_s - rate_per_s))
+        said = _latency(axes, nearest, [run.done_ms()], slo, guess)
         return " ".join(
-            [
-                f"{axes.get_title(loc='left')}.",
-                said,
-                f"Done: {done_ms.size / jobs:.1%}.",
-                *run.warnings,
-            ]
+            [f"{title}.", said, f"Done: {run.done_ms().size / jobs:.1%}.", *run.warnings]
         )
 
-    caption = f"Measured: {fit.test.source}. Predicted: {jobs} simulated requests; " + "; ".join(
-        fit.assumptions
-    )
-    return Panel(draw, controls, caption=caption)
+    caption = f"Predicted: {jobs} simulated requests; {'; '.join(fit.assumptions)}"
+    return Panel(draw, _staffing_controls(fit), caption=caption, guess=guess)
+
+
+def _staffing_controls(fit: Fit) -> dict[str, ipywidgets.Widget]:
+    from ipywidgets import Dropdown, FloatSlider, IntSlider, Layout  # noqa: PLC0415
+
+    # a chart takes a moment, so it is redrawn when the slider is let go
+    look = {"style": {"description_width": "140px"}, "layout": Layout(width="480px")}
+    slider = look | {"continuous_update": False}
+    failure = {"description": "Failing attempts", "readout_format": ".0%"}
+    return {
+        "workers": IntSlider(fit.workers, 1, 3 * fit.workers, description="Workers", **slider),
+        "load": FloatSlider(
+            1.0, min=0.2, max=3.0, step=0.1, description="Load, × measured", **slider
+        ),
+        "failure": FloatSlider(0.0, min=0.0, max=0.5, step=0.05, **failure, **slider),
+        "retry": Dropdown(options=list(RETRIES), description="Retry policy", **look),
+    }
 
 
 def checked(
@@ -145,29 +138,31 @@ def checked(
     guess: Prediction | None = None,
     replications: int = 5,
     seed: int = 0,
-) -> Picture:
-    """Return a picture of a test beside what a fit predicts for its arrivals, run by run."""
+) -> Panel:
+    """Return a picture of ``test`` beside what ``fit`` predicts for its arrivals, run by run."""
     design = fit.under(test)
     runs = [simulate(design, seed=seed, replication=k).done_ms() for k in range(replications)]
+    title = f"A test at {test.rate_per_s:.0f} requests/s, predicted by a fit at {fit.test.rate_per_s:.0f}"
 
     def draw(axes: Axes) -> str:
-        rate_per_s = design.arrivals.rate_per_s
-        axes.set_title(
-            f"{rate_per_s:.0f} requests/s, predicted by a fit at {fit.design.arrivals.rate_per_s:.0f}"
-        )
-        return plots.latency(
-            axes,
-            measured_ms=test.samples["elapsed_ms"].to_numpy(dtype=float),
-            predicted_ms=runs,
-            goal_ms=slo.goals_ms(),
-            guess_ms=guess.value if guess else None,
-        )
+        axes.set_title(title)
+        return f"{title}: {_latency(axes, test, runs, slo, guess)}"
 
-    caption = (
-        f"Measured: {test.source}. Predicted: its arrivals, {replications} runs; "
-        + "; ".join(fit.assumptions)
+    caption = f"Predicted: the test's arrivals, {replications} runs; {'; '.join(fit.assumptions)}"
+    return Panel(draw, {}, caption=caption, guess=guess)
+
+
+def _latency(
+    axes: Axes, test: LoadTest, runs_ms: Sequence[Array], slo: SLO, guess: Prediction | None
+) -> str:
+    return plots.latency(
+        axes,
+        measured_ms=test.samples["elapsed_ms"].to_numpy(dtype=float),
+        measured_label=f"measured at {test.rate_per_s:.0f}/s",
+        predicted_ms=runs_ms,
+        goal_ms=slo.goals_ms(),
+        guess_ms=guess.value if guess else None,
     )
-    return plots.picture(draw, caption=caption)
 
 
 def advised(advice: Advice, fit: Fit) -> Picture:

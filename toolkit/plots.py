@@ -78,6 +78,7 @@ def latency(
     predicted_ms: Sequence[Array],
     goal_ms: dict[float, float] | None = None,
     guess_ms: float | None = None,
+    measured_label: str = "measured",
 ) -> str:
     """Draw measured and predicted latency over the percentiles; return it in a sentence.
 
@@ -85,25 +86,16 @@ def latency(
     ``goal_ms`` maps a percentile to its goal in ms; ``guess_ms`` is the learner's guess of p99.
     Runs without a value (no job was done) are left out.
     """
-    levels = 100 * (1 - np.logspace(0, -3.0, 120)[1:])
     said = []
     if measured_ms is not None and measured_ms.size:
-        look = {"color": MEASURED, "ls": "-", "marker": "o", "label": "measured"}
-        said.append(_curve(axes, levels, [measured_ms], **look))
-    runs = [run for run in predicted_ms if run.size]
-    if runs:
+        look = {"color": MEASURED, "ls": "-", "marker": "o", "label": measured_label}
+        said.append(_curve(axes, [measured_ms], **look))
+    if runs := [run for run in predicted_ms if run.size]:
         look = {"color": PREDICTED, "ls": "--", "marker": "D", "label": "predicted"}
-        said.append(_curve(axes, levels, runs, **look))
+        said.append(_curve(axes, runs, **look))
     for level, goal in (goal_ms or {}).items():
-        axes.plot(
-            _tail(level),
-            goal,
-            marker="v",
-            markersize=13,
-            color=GOAL,
-            ls="",
-            label=f"goal: p{level:g} ≤ {goal:g} ms",
-        )
+        label = f"goal: p{level:g} ≤ {goal:g} ms"
+        axes.plot(_tail(level), goal, marker="v", markersize=13, color=GOAL, ls="", label=label)
         said.append(f"goal p{level:g} {goal:g} ms")
     if guess_ms is not None:
         axes.axhline(guess_ms, color=GUESS, ls=":", label=f"your guess for p99: {guess_ms:g} ms")
@@ -112,10 +104,9 @@ def latency(
     return "; ".join(said) + "."
 
 
-def _curve(
-    axes: Axes, levels: Array, runs: list[Array], *, color: str, ls: str, marker: str, label: str
-) -> str:
+def _curve(axes: Axes, runs: list[Array], *, color: str, ls: str, marker: str, label: str) -> str:
     """Draw the mean quantile curve of ``runs`` with the band between them; return it in words."""
+    levels = 100 * (1 - np.logspace(0, -3.0, 120)[1:])
     # a percentile needs a sample beyond it: the tail of a short run is not drawn
     shown = levels[levels <= 100 * (1 - 1 / min(run.size for run in runs))]
     curves = np.array([np.percentile(run, shown) for run in runs])

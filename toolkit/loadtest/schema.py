@@ -104,6 +104,13 @@ class LoadTest:
         plain = top[~top["is_controller"]]
         return plain if len(plain) else top
 
+    @property
+    def rate_per_s(self) -> float:
+        """Requests per second from the first start to the last; ``nan`` when no time passes."""
+        start = self.samples["start"]
+        seconds = (start.max() - start.min()).total_seconds()
+        return (len(start) - 1) / seconds if seconds else float("nan")
+
     def _summary(self) -> dict[str, str]:
         """Say what a reader wants to know first; both displays are made from it."""
         samples = self.samples
