@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 MEASURED, PREDICTED, GOAL, GUESS = "#000000", "#0072B2", "#D55E00", "#CC79A7"
 _LEVELS = (50, 90, 95, 99, 99.9)
 _VERDICT_LOOKS = {  # verdict: colour, marker; never the colour alone
-    "fits": ("#009E73", "*"),
+    "fits": ("#009E73", "o"),
     "overbuilt": ("#E69F00", "s"),
     "underbuilt": ("#D55E00", "X"),
     "uncertain": ("#56B4E9", "D"),
