@@ -58,10 +58,19 @@ def scv(law: Law) -> float:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Exponential:
-    """No memory: what is left of it is as long as the whole was."""
+class _ByMean:
+    """A law that is told its mean, and its shape apart from it."""
 
     mean_s: float
+
+    def times(self, factor: float) -> Self:
+        """Return the law with every duration ``factor`` times as long."""
+        return dataclasses.replace(self, mean_s=self.mean_s * factor)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exponential(_ByMean):
+    """No memory: what is left of it is as long as the whole was."""
 
     def __post_init__(self) -> None:
         _check.positive("mean_s", self.mean_s)
@@ -73,10 +82,6 @@ class Exponential:
     def draw_s(self, rng: np.random.Generator, n: int) -> Array:
         """Draw ``n`` durations in seconds."""
         return rng.standard_exponential(n) * self.mean_s
-
-    def times(self, factor: float) -> Self:
-        """Return the law with every duration ``factor`` times as long."""
-        return dataclasses.replace(self, mean_s=self.mean_s * factor)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,10 +133,9 @@ class Uniform:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Gamma:
+class Gamma(_ByMean):
     """A sum of exponential phases, ``1 / scv`` of them (Erlang where that is whole)."""
 
-    mean_s: float
     scv: float
 
     def __post_init__(self) -> None:
@@ -146,16 +150,11 @@ class Gamma:
         """Draw ``n`` durations in seconds."""
         return rng.standard_gamma(1.0 / self.scv, n) * (self.mean_s * self.scv)
 
-    def times(self, factor: float) -> Self:
-        """Return the law with every duration ``factor`` times as long."""
-        return dataclasses.replace(self, mean_s=self.mean_s * factor)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LogNormal:
+class LogNormal(_ByMean):
     """Many small factors multiplied: the usual shape of a service time."""
 
-    mean_s: float
     scv: float
 
     def __post_init__(self) -> None:
@@ -172,16 +171,11 @@ class LogNormal:
         drawn: Array = self.mean_s * np.exp(sigma * rng.standard_normal(n) - 0.5 * sigma**2)
         return drawn
 
-    def times(self, factor: float) -> Self:
-        """Return the law with every duration ``factor`` times as long."""
-        return dataclasses.replace(self, mean_s=self.mean_s * factor)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Weibull:
+class Weibull(_ByMean):
     """Wear (``shape`` > 1) or early trouble and a long tail (``shape`` < 1)."""
 
-    mean_s: float
     shape: float
 
     def __post_init__(self) -> None:
@@ -200,16 +194,11 @@ class Weibull:
         """Draw ``n`` durations in seconds."""
         return self._scale_s * rng.weibull(self.shape, n)
 
-    def times(self, factor: float) -> Self:
-        """Return the law with every duration ``factor`` times as long."""
-        return dataclasses.replace(self, mean_s=self.mean_s * factor)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pareto:
+class Pareto(_ByMean):
     """A tail so heavy that moments from ``alpha`` on are infinite; starts at a least value > 0."""
 
-    mean_s: float
     alpha: float
 
     def __post_init__(self) -> None:
@@ -230,13 +219,9 @@ class Pareto:
         drawn: Array = self._least_s * np.exp(rng.standard_exponential(n) / self.alpha)
         return drawn
 
-    def times(self, factor: float) -> Self:
-        """Return the law with every duration ``factor`` times as long."""
-        return dataclasses.replace(self, mean_s=self.mean_s * factor)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HyperExponential:
+class HyperExponential(_ByMean):
     """Mostly short, sometimes long: two exponentials with balanced means, ``scv`` >= 1.
 
     Each branch carries half of the work (Whitt 1982, "Approximating a point process by a
@@ -244,7 +229,6 @@ class HyperExponential:
     branch means mean / (2 p) and mean / (2 (1 - p)).
     """
 
-    mean_s: float
     scv: float
 
     def __post_init__(self) -> None:
@@ -269,10 +253,6 @@ class HyperExponential:
         chosen, size = rng.random((n, 2)).T
         drawn: Array = np.where(chosen < common, common_s, rare_s) * -np.log1p(-size)
         return drawn
-
-    def times(self, factor: float) -> Self:
-        """Return the law with every duration ``factor`` times as long."""
-        return dataclasses.replace(self, mean_s=self.mean_s * factor)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
