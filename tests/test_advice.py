@@ -6,6 +6,7 @@ import pytest
 from fakes import pool
 
 import toolkit as tk
+from toolkit.advice import settle_by_order
 
 
 def staffed(*numbers, rate_per_s=140.0, **more):
@@ -49,7 +50,9 @@ def test_an_interval_on_both_sides_of_the_goal_is_uncertain():
 
     assert advice.verdict == "uncertain"
     assert advice.choice == "8 workers"
-    assert "4 workers might do, at less" in advice.why
+    assert "Run more jobs or replications to be sure." in advice.why
+    other = advised(staffed(4, 8), tk.SLO(p99_s=mean_s), current="8 workers")
+    assert "4 workers might do, at less" in other.why
 
 
 def test_no_design_that_meets_the_goal_is_said_with_the_nearest():
@@ -58,6 +61,27 @@ def test_no_design_that_meets_the_goal_is_said_with_the_nearest():
     assert advice.choice is None
     assert "None of these designs surely meets p99 <= 1 ms" in advice.why
     assert "the nearest is" in advice.why
+
+
+def test_fewer_workers_cannot_do_what_more_cannot():
+    """A short noisy run may leave a small pool in doubt; a larger one that misses settles it."""
+    designs = staffed(3, 30) | {"other work": pool(3, 140, tk.Exponential(mean_s=0.01))}
+    rows = {name: {"verdict": "uncertain"} for name in designs} | {
+        "30 workers": {"verdict": "misses"}
+    }
+
+    settle_by_order(rows, designs)
+
+    verdicts = {name: row["verdict"] for name, row in rows.items()}
+    assert verdicts == {"3 workers": "misses", "30 workers": "misses", "other work": "uncertain"}
+
+
+def test_work_that_is_too_slow_by_itself_is_said():
+    """Workers are no remedy for work that takes longer than the goal."""
+    slow = staffed(40, service=tk.Deterministic(value_s=0.2))
+
+    assert "more workers would not help" in advised(slow, tk.SLO(p99_s=0.19)).why
+    assert "would not help" not in advised(staffed(3), tk.SLO(p99_s=0.05)).why
 
 
 def test_success_counts_as_well_as_speed():

@@ -8,6 +8,7 @@ in between the answer is "uncertain", and more runs, not a guess, are the remedy
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
@@ -130,6 +131,7 @@ def advise(
         name: _row(done, slo, (prices or Prices()).of(done.design))
         for name, done in comparison.replications.items()
     }
+    settle_by_order(rows, designs)
     table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("design")
     table = table.sort_values("cost", kind="stable")
     meeting = table.index[table["verdict"] == "meets"]
@@ -190,6 +192,8 @@ class Advice:
         if self.choice is None:
             best = str(self.designs[next(iter(self.slo.targets()))].idxmin())
             yield f"None of these designs surely meets {self.slo}; the nearest is {self._described(best)}."
+            if self._hardly_waits(best):
+                yield "Its jobs hardly wait, so more workers would not help: the work itself is too slow."
         elif self.choice != self.current:
             yield f"The simplest design that meets {self.slo} is {self._described(self.choice)}."
 
@@ -203,6 +207,12 @@ class Advice:
                     "so run more jobs or replications before you decide against it."
                 )
 
+    def _hardly_waits(self, name: str) -> bool:
+        """Say whether waiting is less than a twentieth of the time that jobs spend."""
+        mean = self.comparison.replications[name].figures.mean()
+        is_slow = any(target.endswith("_s") for target in self.slo.targets())
+        return is_slow and mean["wait_mean_s"] < 0.05 * mean["sojourn_mean_s"]
+
     def _described(self, name: str) -> str:
         """Return the name with what was predicted for each goal."""
         if self.comparison.replications[name].design.overloads():
@@ -214,8 +224,13 @@ class Advice:
             if target == "success":
                 texts.append(f"success {row[target]:.4f}")
             else:
-                texts.append(f"{target[:-2]} {low * 1000:.3g} to {high * 1000:.3g} ms")
+                texts.append(f"{target[:-2]} {_ms(low)} to {_ms(high)} ms")
         return f"{name} ({', '.join(texts)})"
+
+
+def _ms(seconds: float) -> str:
+    milliseconds = 1000 * seconds
+    return f"{milliseconds:,.0f}" if milliseconds >= 100 else f"{milliseconds:.3g}"
 
 
 def _row(done: Replications, slo: SLO, cost: float) -> dict[str, float | str]:
@@ -230,6 +245,24 @@ def _row(done: Replications, slo: SLO, cost: float) -> dict[str, float | str]:
             mean, low, high, goal = -mean, -high, -low, -goal  # noqa: PLW2901, more is better here
         verdicts.add("meets" if high <= goal else "uncertain" if low <= goal else "misses")
     return row | {"verdict": next(v for v in ("misses", "uncertain", "meets") if v in verdicts)}
+
+
+def settle_by_order(rows: dict[str, dict[str, float | str]], designs: Mapping[str, Design]) -> None:
+    """Let a design miss that is uncertain by itself, if more workers of the same kind miss."""
+    for name, row in rows.items():
+        more = [other for other in designs if _has_fewer_workers(designs[name], designs[other])]
+        if row["verdict"] == "uncertain" and any(rows[o]["verdict"] == "misses" for o in more):
+            row["verdict"] = "misses"
+
+
+def _has_fewer_workers(one: Design, other: Design) -> bool:
+    """Say whether ``one`` is ``other`` with fewer workers somewhere and more of them nowhere."""
+    if one.arrivals != other.arrivals or len(one.stages) != len(other.stages) or one == other:
+        return False
+    return all(
+        a.workers <= b.workers and a == dataclasses.replace(b, workers=a.workers)
+        for a, b in zip(one.stages, other.stages, strict=True)
+    )
 
 
 def _figure(done: Replications, target: str) -> pd.Series[float]:

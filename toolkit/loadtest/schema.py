@@ -53,6 +53,11 @@ COLUMNS = (
 )
 
 
+def _short(value: float) -> str:
+    """Return three digits or all before the point, never an exponent."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
 def tidy(values: Mapping[str, pd.Series | np.ndarray | int | bool]) -> pd.DataFrame:
     """Return a frame of the known columns in their order and dtype; absent ones stay absent."""
     present = {c.name: c.dtype for c in COLUMNS if c.name in values}
@@ -124,7 +129,7 @@ class LoadTest:
             "requests": f"{count:,} in {seconds:,.4g} s"
             + (f", {count / seconds:,.4g} per s" if seconds > 0 else ""),
             "failed": f"{failed:,} ({failed / count:.2%})",
-            "elapsed": f"p50 {middle:,.4g} ms, p99 {tail:,.4g} ms",
+            "elapsed": f"p50 {_short(middle)} ms, p99 {_short(tail)} ms",
             "warnings": "; ".join(self.warnings) or "none",
         }
 
