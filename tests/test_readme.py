@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+import toolkit as tk
 from toolkit.cli import main
 
 ROOT = Path(__file__).parents[1]
@@ -16,7 +17,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 def test_a_block_of_python_runs(block, monkeypatch):
     monkeypatch.chdir(ROOT)
 
-    exec(compile(block, "README.md", "exec"), {})
+    exec(compile(block, "README.md", "exec"), {"tk": tk})
 
 
 @pytest.mark.slow

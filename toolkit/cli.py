@@ -10,6 +10,7 @@ import math
 import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from decimal import Decimal
 from pathlib import Path
 
 import pandas as pd
@@ -21,7 +22,7 @@ from toolkit.fit import Fit, fit, staffing_name
 from toolkit.loadtest import read_loadtest, statistics
 
 _GOAL = re.compile(r"(p50|p90|p95|p99|success)\s*=\s*(\d+(?:\.\d+)?)\s*(ms|s|%|)", re.IGNORECASE)
-_UNITS = {"ms": 0.001, "s": 1.0, "%": 0.01}
+_UNITS = {"ms": Decimal("0.001"), "%": Decimal("0.01")}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -92,7 +93,7 @@ def parse_slo(goals: Iterable[str]) -> SLO:
                 "a share such as 0.999 or 99.9%" if is_share else "a time with its unit, ms or s"
             )
             raise ValueError(f"--slo {name} must be {wanted}, got {goal!r}")
-        targets[name if is_share else f"{name}_s"] = float(number) * _UNITS.get(unit, 1.0)
+        targets[name if is_share else f"{name}_s"] = float(Decimal(number) * _UNITS.get(unit, 1))
     return SLO(**targets)
 
 

@@ -14,7 +14,7 @@ from toolkit import plots
 from toolkit.advice import SLO, Advice
 from toolkit.backoff import ConstantBackoff, ExponentialBackoff, FullJitter
 from toolkit.design import Retry
-from toolkit.fit import Fit
+from toolkit.fit import Fit, staffing_name
 from toolkit.laws import Array
 from toolkit.lessons import Prediction
 from toolkit.loadtest import LoadTest
@@ -101,8 +101,9 @@ def staffing(
         design = fit.variant(workers=workers, load=load, failure=failure, retry=RETRIES[retry])
         run = simulate(design, jobs=jobs, seed=seed)
         rate_per_s, utilisation = design.arrivals.rate_per_s, design.offered_load()[0].utilisation
-        title = f"{workers} workers at {rate_per_s:.0f} requests/s: utilisation {utilisation:.0%}"
-        axes.set_title(title + (", OVERLOADED" if run.warnings else ""))
+        title = f"{staffing_name(workers)} at {rate_per_s:.0f} requests/s: utilisation {utilisation:.0%}"
+        title += ", OVERLOADED" if run.warnings else ""
+        axes.set_title(title)
         nearest = min([fit.test, *also], key=lambda test: abs(test.rate_per_s - rate_per_s))
         said = _latency(axes, nearest, [run.done_ms()], slo, guess)
         return " ".join(

@@ -46,11 +46,10 @@ def simulate(
     Raises ``ValueError`` for an argument out of range.  A design that is asked for more than it can
     do is run all the same, and ``run.warnings`` says so.
 
-    >>> design = Design(
-    ...     arrivals=Trace(times_s=[0.0, 1.0]),
-    ...     stages=[Stage(name="work", service=Deterministic(value_s=2.0))],
-    ... )
-    >>> simulate(design).jobs["wait_s"].tolist()
+    >>> import toolkit as tk
+    >>> work = tk.Stage(name="work", service=tk.Deterministic(value_s=2.0))
+    >>> design = tk.Design(arrivals=tk.Trace(times_s=[0.0, 1.0]), stages=[work])
+    >>> tk.simulate(design).jobs["wait_s"].tolist()
     [0.0, 1.0]
     """
     if engine not in ("auto", "simpy"):
