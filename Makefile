@@ -24,7 +24,7 @@ check: .test  ## format, lint, types and the fast tests: a minute or less
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	$(BIN)/pytest --doctest-modules -m "not slow and not browser" -q toolkit tests
+	$(BIN)/pytest --doctest-modules -m "not slow and not browser" -q -n auto toolkit tests
 
 notebooks: .test  ## run every notebook from top to bottom
 	$(BIN)/pytest $(NBVAL) notebooks

@@ -127,19 +127,22 @@ def advise(
     comparison = compare(
         designs, jobs=jobs, replications=replications, seed=seed, progress=progress
     )
-    rows = {
-        name: _row(done, slo, (prices or Prices()).of(done.design))
-        for name, done in comparison.replications.items()
-    }
-    settle_by_order(rows, designs)
+    table = _judged(comparison, slo, prices or Prices())
+    return Advice(slo=slo, comparison=comparison, current=current, designs=table)
+
+
+def _judged(comparison: Comparison, slo: SLO, prices: Prices) -> pd.DataFrame:
+    """Return the table of designs, cheapest first, each with its verdict."""
+    replications = comparison.replications
+    rows = {name: _row(done, slo, prices.of(done.design)) for name, done in replications.items()}
+    settle_by_order(rows, {name: done.design for name, done in replications.items()})
     table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("design")
     table = table.sort_values("cost", kind="stable")
     meeting = table.index[table["verdict"] == "meets"]
-    table["verdict"] = table["verdict"].map(
-        {"meets": "overbuilt", "misses": "underbuilt", "uncertain": "uncertain"}
-    )
+    words = {"meets": "overbuilt", "misses": "underbuilt", "uncertain": "uncertain"}
+    table["verdict"] = table["verdict"].map(words)
     table.loc[meeting[:1], "verdict"] = "fits"
-    return Advice(slo=slo, comparison=comparison, current=current, designs=table)
+    return table
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
