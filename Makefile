@@ -12,7 +12,8 @@ help:  ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 lab: .run  ## set up and open JupyterLab on notebook 00
-	$(BIN)/jupyter lab $(LAB) notebooks/00-start-here.ipynb
+	$(BIN)/jupyter lab $(LAB) --ServerApp.root_dir="$(CURDIR)" \
+		--LabApp.default_url=/lab/tree/notebooks/00-start-here.ipynb
 
 test: .test  ## set up and run everything a change must pass
 	$(BIN)/ruff check

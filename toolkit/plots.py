@@ -146,7 +146,7 @@ def _latency_axes(axes: Axes) -> None:
         "share of requests that were at least this fast (each nine as wide as the last)"
     )
     axes.set_ylabel("latency, ms (log)")
-    axes.legend(loc="upper left")
+    axes.legend(loc="lower right")
 
 
 def designs(axes: Axes, table: pd.DataFrame, *, target: str, goal: float) -> str:
