@@ -88,7 +88,8 @@ def staffing(
     slo: SLO,
     also: Sequence[LoadTest] = (),
     guess: Prediction | None = None,
-    jobs: int = 5_000,
+    jobs: int = 2_000,
+    replications: int = 3,
     seed: int = 0,
 ) -> Panel:
     """Return a panel on a fitted system: workers, load, failures and retries, beside what was measured.
@@ -99,18 +100,18 @@ def staffing(
 
     def draw(axes: Axes, *, workers: int, load: float, failure: float, retry: str) -> str:
         design = fit.variant(workers=workers, load=load, failure=failure, retry=RETRIES[retry])
-        run = simulate(design, jobs=jobs, seed=seed)
+        runs = [simulate(design, jobs=jobs, seed=seed, replication=k) for k in range(replications)]
+        runs_ms = [run.done_ms() for run in runs]
+        done = sum(map(len, runs_ms)) / (jobs * replications)
         rate_per_s, utilisation = design.arrivals.rate_per_s, design.offered_load()[0].utilisation
         title = f"{staffing_name(workers)} at {rate_per_s:.0f} requests/s: utilisation {utilisation:.0%}"
-        title += ", OVERLOADED" if run.warnings else ""
+        title += ", OVERLOADED" if runs[0].warnings else ""
         axes.set_title(title)
         nearest = min([fit.test, *also], key=lambda test: abs(test.rate_per_s - rate_per_s))
-        said = _latency(axes, nearest, [run.done_ms()], slo, guess)
-        return " ".join(
-            [f"{title}.", said, f"Done: {run.done_ms().size / jobs:.1%}.", *run.warnings]
-        )
+        said = _latency(axes, nearest, runs_ms, slo, guess)
+        return " ".join([f"{title}.", said, f"Done: {done:.1%}.", *runs[0].warnings])
 
-    caption = f"Predicted: {jobs} simulated requests; {'; '.join(fit.assumptions)}"
+    caption = f"Predicted: {replications} runs of {jobs:,} requests, their mean and range; {'; '.join(fit.assumptions)}"
     return Panel(draw, _staffing_controls(fit), caption=caption, guess=guess)
 
 
@@ -149,7 +150,7 @@ def checked(
         axes.set_title(title)
         return f"{title}: {_latency(axes, test, runs, slo, guess)}"
 
-    caption = f"Predicted: the test's arrivals, {replications} runs; {'; '.join(fit.assumptions)}"
+    caption = f"Predicted: the test's arrivals, mean and range of {replications} runs; {'; '.join(fit.assumptions)}"
     return Panel(draw, {}, caption=caption, guess=guess)
 
 
