@@ -47,7 +47,7 @@ BINARY = b"\0\0\0\0\x063.13.5\0\0\0\0\x03Sim\0"
     [
         ("", ["empty"]),
         (" \n\n", ["empty"]),
-        (gzip.compress(b""), ["empty"]),
+        (gzip.compress(b"", mtime=0), ["empty"]),
         ("\ufeff" + XML, ["XML", "not supported yet", "output_format=csv"]),
         ("<testResults>", ["XML", "not supported yet"]),
         (BINARY, ["Gatling 3.13.5", "not supported yet", "3.12"]),
