@@ -33,6 +33,15 @@ def test_the_workers_and_their_work_are_those_that_were_built(fit):
     assert law.scv == pytest.approx(0.5, rel=0.15)
 
 
+def test_the_prose_of_notebook_00_quotes_the_measured_percentiles(tests):
+    """Numbers in prose drift unless something holds them."""
+    prose = (POOL.parents[1] / "notebooks" / "00-start-here.ipynb").read_text(encoding="utf-8")
+    quiet_ms, busy_ms = (np.percentile(tests[rate].samples["elapsed_ms"], 99) for rate in (60, 160))
+
+    assert f"answered within {quiet_ms:.0f} ms" in prose
+    assert f"their p99 was {busy_ms:.0f} ms" in prose
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("rate", RATES)
 def test_percentiles_are_predicted_within_15_percent_at_every_rate(fit, tests, rate):

@@ -27,7 +27,7 @@ def test_the_sentence_says_what_the_picture_shows(axes):
 
     assert text == (
         "measured: p50 500 ms, p95 950 ms, p99 990 ms; "
-        "predicted: p50 500 to 1001 ms, p95 950 to 1900 ms, p99 990 to 1980 ms; "
+        "predicted: p50 500 to 1,001 ms, p95 950 to 1,900 ms, p99 990 to 1,980 ms; "
         "goal p99 300 ms; your guess 250 ms."
     )
 

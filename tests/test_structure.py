@@ -24,7 +24,7 @@ TREES = {name: ast.parse(path.read_text()) for name, path in MODULES.items()}
 
 # as DESIGN.md has it; what stands in one row does not know the others of the row unless said below
 ORDER = [
-    {"errors", "_check"},
+    {"errors", "_check", "_say"},
     {"laws", "backoff"},
     {"arrivals"},
     {"design"},
@@ -39,8 +39,8 @@ ORDER = [
     {"__main__"},
 ]
 SPECIAL = {
-    "loadtest": {"errors", "_check"},
-    "plots": {"laws"},  # for the name of an array's type
+    "loadtest": {"errors", "_check", "_say"},
+    "plots": {"laws", "_say"},  # for the name of an array's type
     "inference": {"loadtest"},
     "fit": {"loadtest"},
     "panels": {"plots", "loadtest"},

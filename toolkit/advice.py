@@ -16,6 +16,7 @@ from dataclasses import dataclass, fields
 import pandas as pd
 
 from toolkit import _check
+from toolkit._say import three_digits
 from toolkit.design import Design
 from toolkit.experiments import Comparison, Replications, compare, interval
 
@@ -227,13 +228,10 @@ class Advice:
             if target == "success":
                 texts.append(f"success {row[target]:.4f}")
             else:
-                texts.append(f"{target[:-2]} {_ms(low)} to {_ms(high)} ms")
+                texts.append(
+                    f"{target[:-2]} {three_digits(1000 * low)} to {three_digits(1000 * high)} ms"
+                )
         return f"{name} ({', '.join(texts)})"
-
-
-def _ms(seconds: float) -> str:
-    milliseconds = 1000 * seconds
-    return f"{milliseconds:,.0f}" if milliseconds >= 100 else f"{milliseconds:.3g}"
 
 
 def _row(done: Replications, slo: SLO, cost: float) -> dict[str, float | str]:

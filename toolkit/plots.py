@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from toolkit._say import three_digits
 from toolkit.laws import Array
 
 if TYPE_CHECKING:
@@ -123,12 +124,8 @@ def _curve(axes: Axes, runs: list[Array], *, color: str, ls: str, marker: str, l
 
 
 def _range(values_ms: Array) -> str:
-    low, high = _three_digits(values_ms.min()), _three_digits(values_ms.max())
+    low, high = three_digits(values_ms.min()), three_digits(values_ms.max())
     return f"{low} ms" if low == high else f"{low} to {high} ms"
-
-
-def _three_digits(value: float) -> str:
-    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def _tail(level: float | Array) -> float | Array:

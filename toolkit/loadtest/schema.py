@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import pandas as pd
 
+from toolkit._say import three_digits
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -51,11 +53,6 @@ COLUMNS = (
     Column("is_controller", "bool", True, "a sum of other rows, not a request of its own"),
     Column("level", "int64", True, "0: asked for by the plan itself; deeper: a part of a request"),
 )
-
-
-def _short(value: float) -> str:
-    """Return three digits or all before the point, never an exponent."""
-    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def tidy(values: Mapping[str, pd.Series | np.ndarray | int | bool]) -> pd.DataFrame:
@@ -129,7 +126,7 @@ class LoadTest:
             "requests": f"{count:,} in {seconds:,.4g} s"
             + (f", {count / seconds:,.4g} per s" if seconds > 0 else ""),
             "failed": f"{failed:,} ({failed / count:.2%})",
-            "elapsed": f"p50 {_short(middle)} ms, p99 {_short(tail)} ms",
+            "elapsed": f"p50 {three_digits(middle)} ms, p99 {three_digits(tail)} ms",
             "warnings": "; ".join(self.warnings) or "none",
         }
 
