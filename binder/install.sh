@@ -38,7 +38,7 @@ fi
 stamp="$(cksum <pyproject.toml)"
 if ! grep -qsxF "$stamp" "$venv/installed-$what" "$venv/installed-test"; then
     extras=""
-    [ "$what" = test ] && extras="[test,dev]"
+    [ "$what" = test ] && extras="[test,dev,live]"
     "$venv/bin/pip" install --quiet --disable-pip-version-check --editable ".$extras"
     # no question about news over the first page that a learner sees
     settings="$venv/share/jupyter/lab/settings"
@@ -54,5 +54,21 @@ if [ "$what" = test ] && ! command -v chromium >/dev/null; then
         apt chromium fonts-dejavu-core || say "install: no Chromium to be had; the browser test will be skipped"
     else
         say "install: no Chromium; the browser test will be skipped (as root: apt-get install chromium)"
+    fi
+fi
+
+# the real servers that the live tests start on loopback, by themselves and on ports of their own
+if [ "$what" = test ]; then
+    for server in redis-server rabbitmq-server sidekiq; do
+        command -v "$server" >/dev/null || [ -x "/usr/sbin/$server" ] || missing="${missing:-} $server"
+    done
+    if [ -n "${missing:-}" ]; then
+        packages=${missing/sidekiq/ruby-sidekiq}
+        if can_apt; then
+            # shellcheck disable=SC2086, a list of packages
+            apt $packages || say "install: not to be had:$packages; their live tests will be skipped"
+        else
+            say "install: no$packages; their live tests will be skipped (as root: apt-get install$packages)"
+        fi
     fi
 fi

@@ -1,6 +1,6 @@
 """Who sends work, and when.
 
-All of these are *open*: they send on their own clock, whether or not the system keeps up.
+All but ``Closed`` are *open*: they send on their own clock, whether or not the system keeps up.
 That is how the public behaves, and how a load generator with a fixed number of users does not.
 
 An arrival process gives the gaps between jobs, in seconds; its clock starts at zero.
@@ -10,6 +10,7 @@ Like laws, arrivals are drawn in order, so a longer run begins with the same job
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, Self
 
@@ -181,6 +182,75 @@ class OnOff:
             on_rate_per_s=self.on_rate_per_s * factor,
             off_rate_per_s=self.off_rate_per_s * factor,
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batches:
+    """Jobs that come several at once: the times are those of ``arrivals``, the sizes drawn from ``sizes``.
+
+    Each size in the list is equally likely; repeat one to make it more so.
+    """
+
+    arrivals: Arrivals
+    sizes: Sequence[int]
+
+    def __post_init__(self) -> None:
+        if not is_arrivals(self.arrivals):
+            raise ValueError(f"arrivals must be arrivals of batches, got {self.arrivals!r}")
+        sizes = tuple(_check.count("sizes", size) for size in self.sizes)
+        if not sizes:
+            raise ValueError("sizes must hold at least one whole number of jobs, got none")
+        object.__setattr__(self, "sizes", sizes)
+
+    @property
+    def rate_per_s(self) -> float:
+        """Batches per second times the mean size."""
+        return self.arrivals.rate_per_s * sum(self.sizes) / len(self.sizes)
+
+    def gaps_s(self, rng: np.random.Generator, n: int) -> Array:
+        """Draw the gaps of ``n`` jobs in seconds: that of its batch for the first, zero for the others."""
+        times_rng, sizes_rng = rng.spawn(2)
+        sizes = np.asarray(self.sizes)[sizes_rng.integers(len(self.sizes), size=n)]
+        firsts = np.concatenate([[0], np.cumsum(sizes)])
+        firsts = firsts[firsts < n]
+        gaps_s = np.zeros(n)
+        gaps_s[firsts] = self.arrivals.gaps_s(times_rng, firsts.size)
+        return gaps_s
+
+    def faster(self, factor: float) -> Self:
+        """Return the source with batches of the same sizes ``factor`` times as often."""
+        return dataclasses.replace(self, arrivals=self.arrivals.faster(factor))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Closed:
+    """A fixed number of users who think, send a job, wait for its outcome, and think again.
+
+    The one source here that is not open: a slow system is asked less.
+    That is how most load generators behave, and why they flatter.
+    """
+
+    users: int
+    think: Law
+
+    def __post_init__(self) -> None:
+        _check.count("users", self.users)
+        if not is_law(self.think):
+            raise ValueError(f"think must be a law of pauses, got {self.think!r}")
+
+    @property
+    def rate_per_s(self) -> float:
+        """Jobs per second at most: of users whose jobs take no time (``inf`` if they do not think)."""
+        think_s = self.think.moment(1)
+        return self.users / think_s if think_s else float("inf")
+
+    def gaps_s(self, rng: np.random.Generator, n: int) -> Array:  # noqa: ARG002
+        """Raise ``ValueError``: when these users send depends on the answers they get."""
+        raise ValueError("a closed source has no gaps of its own: its users wait for their answers")
+
+    def faster(self, factor: float) -> Self:
+        """Return the source with pauses ``factor`` times shorter."""
+        return dataclasses.replace(self, think=self.think.times(1.0 / factor))
 
 
 def is_arrivals(value: Any) -> bool:

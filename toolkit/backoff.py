@@ -42,6 +42,20 @@ class ConstantBackoff:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MemorylessBackoff:
+    """An exponential pause: those who wait outside come back at random, each at the same rate."""
+
+    mean_s: float
+
+    def __post_init__(self) -> None:
+        _check.positive("mean_s", self.mean_s)
+
+    def pause_s(self, retries_made: int, uniform: float, previous_s: float | None) -> float:  # noqa: ARG002
+        """Return the pause in seconds."""
+        return -math.log1p(-uniform) * self.mean_s
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Exponential:
     """What the exponential strategies share: a base, a cap, and the doubling between them."""
 

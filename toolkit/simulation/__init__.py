@@ -1,5 +1,6 @@
 """Designs at work: engines, their random numbers, and the records of a run."""
 
-from toolkit.simulation.run import Run, simulate
+from toolkit.simulation.run import Run
+from toolkit.simulation.simulate import simulate
 
 __all__ = ["Run", "simulate"]

@@ -1,0 +1,156 @@
+"""The records of a run: what an engine writes down, and the sums that every table is made of."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from toolkit.design import ATTEMPT_OUTCOMES, OUTCOMES, Stage
+from toolkit.laws import Array
+
+DONE, UNFINISHED = OUTCOMES.index("done"), OUTCOMES.index("unfinished")
+_OK, _PREEMPTED, _CUT_OFF = (
+    ATTEMPT_OUTCOMES.index(word) for word in ("ok", "preempted", "unfinished")
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Records:
+    """What an engine writes down.
+
+    The first three have shape ``(jobs,)``, in order of arrival, ``nan`` where a job did not finish;
+    the others ``(attempts,)``, sorted by job, stage, attempt, ``nan`` where it did not come to it.
+    ``outcome`` and ``attempt_outcome`` index ``design.OUTCOMES`` and ``design.ATTEMPT_OUTCOMES``;
+    ``worker`` is -1 for none; ``paused_s`` is the pause asked for before the attempt.
+    """
+
+    arrived_s: Array
+    finished_s: Array
+    outcome: npt.NDArray[np.int8]
+    job: npt.NDArray[np.int64]
+    stage: npt.NDArray[np.int16]
+    attempt: npt.NDArray[np.int32]
+    queued_s: Array
+    started_s: Array
+    ended_s: Array
+    worker: npt.NDArray[np.int32]
+    attempt_outcome: npt.NDArray[np.int8]
+    paused_s: Array
+
+    @classmethod
+    def of(
+        cls,
+        rows: Sequence[Sequence[float]],
+        arrived_s: Sequence[float],
+        finished_s: Sequence[float],
+        outcomes: Sequence[int],
+    ) -> Records:
+        """Put down what an engine has written: a row an attempt, columns as above, and a value a job."""
+        table = np.array(rows, dtype=np.float64).reshape(-1, 9)
+        table = table[np.lexsort((table[:, 2], table[:, 1], table[:, 0]))]
+        job, stage, attempt, queued_s, started_s, ended_s, worker, outcome, paused_s = table.T
+        arrived = len(arrived_s)  # a horizon may come before the last jobs do
+        return cls(
+            arrived_s=np.array(arrived_s),
+            finished_s=np.array(finished_s[:arrived]),
+            outcome=np.array(outcomes[:arrived], dtype=np.int8),
+            job=job.astype(np.int64),
+            stage=stage.astype(np.int16),
+            attempt=attempt.astype(np.int32),
+            queued_s=queued_s,
+            started_s=started_s,
+            ended_s=ended_s,
+            worker=worker.astype(np.int32),
+            attempt_outcome=outcome.astype(np.int8),
+            paused_s=paused_s,
+        )
+
+    @property
+    def served(self) -> npt.NDArray[np.bool_]:
+        """Which attempts had a worker."""
+        return self.worker >= 0
+
+    def attempts(self) -> npt.NDArray[np.intp]:
+        """Return how many attempts of each job had a worker; one that was preempted counts once."""
+        rows = self.served & (self.attempt_outcome != _PREEMPTED)
+        return np.bincount(self.job[rows], minlength=self.arrived_s.size)
+
+    def duration_s(self, jobs: int, horizon_s: float | None) -> float:
+        """Return when the run ended: at the horizon, if that came before the last of ``jobs`` did."""
+        drained = self.outcome.size == jobs and not np.any(self.outcome == UNFINISHED)
+        if horizon_s is not None and not drained:
+            return horizon_s
+        return float(np.nanmax(np.append(self.ended_s, self.finished_s), initial=0.0))
+
+    def parts_s(self) -> dict[str, Array]:
+        """Return each job's wait, service and pauses in seconds, where one attempt follows another."""
+        left_queue_s = np.where(self.served, self.started_s, self.ended_s)
+        parts = {
+            "wait_s": left_queue_s - self.queued_s,
+            "service_s": np.where(self.served, self.ended_s - self.started_s, 0.0),
+            "backoff_s": self.paused_s,
+        }
+        return {name: self._by_job(part) for name, part in parts.items()}
+
+    def overlapping_parts_s(self) -> dict[str, Array]:
+        """Return the same where attempts may overlap: a moment in service counts once, up to the end."""
+        rows = np.flatnonzero(self.served)
+        rows = rows[np.lexsort((self.started_s[rows], self.job[rows]))]
+        job, last_s = self.job[rows], self.finished_s[self.job[rows]]
+        begins_s = np.minimum(self.started_s[rows], last_s)
+        ends_s = np.fmin(self.ended_s[rows], last_s)  # nan: still running when the run ended
+        so_far = pd.Series(ends_s).groupby(job).cummax()
+        covered_s = so_far.groupby(job).shift().fillna(-np.inf).to_numpy()
+        fresh_s = np.maximum(0.0, ends_s - np.maximum(begins_s, covered_s))
+        service_s = np.bincount(job, np.nan_to_num(fresh_s), self.arrived_s.size)
+        sojourn_s = self.finished_s - self.arrived_s
+        in_time = self.queued_s <= self.finished_s[self.job]
+        room_s = np.nan_to_num(sojourn_s - service_s).clip(0.0)
+        backoff_s = np.minimum(self._by_job(np.where(in_time, self.paused_s, 0.0)), room_s)
+        return {
+            "wait_s": np.maximum(0.0, sojourn_s - service_s - backoff_s),
+            "service_s": service_s,
+            "backoff_s": backoff_s,
+        }
+
+    def _by_job(self, values: Array) -> Array:
+        """Add up a value an attempt to a value a job."""
+        return np.asarray(np.bincount(self.job, values, self.arrived_s.size), dtype=np.float64)
+
+    def stage_figures(
+        self, stages: Sequence[Stage], since_s: float, end_s: float
+    ) -> dict[str, float]:
+        """Return throughput, highest utilisation and waste from ``since_s`` to ``end_s``."""
+        window_s = end_s - since_s or math.nan
+        busy_s = np.fmin(self.ended_s, end_s).clip(since_s) - self.started_s.clip(since_s)
+        busy_s = np.where(self.served, np.maximum(busy_s, 0.0), 0.0)
+        by_stage_s = np.bincount(self.stage, busy_s, len(stages))
+        shares = [
+            (self._shared_s(k, stage.workers, since_s, end_s) if stage.order == "shared" else busy)
+            / stage.workers
+            for (k, stage), busy in zip(enumerate(stages), by_stage_s, strict=True)
+        ]
+        wasted = ~np.isin(self.attempt_outcome, (_OK, _PREEMPTED, _CUT_OFF))
+        total_s = float(busy_s.sum())
+        return {
+            "throughput_per_s": np.sum(self.served & (self.ended_s >= since_s))
+            / len(stages)
+            / window_s,
+            "utilisation": max(map(float, shares)) / window_s,
+            "waste": float(busy_s[wasted].sum()) / total_s if total_s else 0.0,
+        }
+
+    def _shared_s(self, stage: int, workers: int, since_s: float, end_s: float) -> float:
+        """Return the seconds of work done by workers who share themselves among all jobs."""
+        rows = (self.stage == stage) & self.served
+        starts_s = self.started_s[rows].clip(since_s)
+        ends_s = np.fmin(self.ended_s[rows], end_s).clip(since_s)
+        times_s = np.concatenate([starts_s, ends_s])
+        order = np.argsort(times_s, kind="stable")
+        inside = np.cumsum(np.repeat([1, -1], starts_s.size)[order])[:-1]
+        return float(np.sum(np.minimum(inside, workers) * np.diff(times_s[order])))

@@ -1,0 +1,40 @@
+"""One call that is worked on in several places at once: copies of a request, tasks of a job."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import simpy
+
+from toolkit.simulation.simpy_engine.book import ABANDONED, Call, Steps
+
+
+class Fork:
+    """A copy of a call with a process of its own; ``outcome`` once that has ended."""
+
+    def __init__(self, env: simpy.Environment, call: Call, steps: Callable[[Call], Steps]) -> None:
+        self.call = call
+        self.process = env.process(self.follow(steps))
+
+    def follow(self, steps: Callable[[Call], Steps]) -> Steps:
+        """Do the work; taken back, end without an answer that anybody hears."""
+        try:
+            return (yield from steps(self.call))
+        except simpy.Interrupt:
+            self.call.move_on()
+            return ABANDONED
+
+    @property
+    def outcome(self) -> int | None:
+        """What came of it, ``None`` while it is under way."""
+        outcome: int | None = self.process.value if self.process.processed else None
+        return outcome
+
+
+def leave(forks: Sequence[Fork], mark: int, *, cancels: bool) -> None:
+    """Wait no longer for those still under way: what they achieve is marked LATE or DUPLICATE."""
+    for fork in forks:
+        if fork.process.is_alive:
+            fork.call.unwanted = mark
+            if cancels:
+                fork.process.interrupt()
