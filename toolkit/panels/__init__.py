@@ -1,0 +1,10 @@
+"""Controls around a picture: move a slider, see the chart and its sentence change.
+
+A panel does no arithmetic.  It hands the values of its controls to a function that draws on an Axes
+and returns a sentence, and shows both; the sentence is the picture's text for screen readers too.
+"""
+
+from toolkit.panels.panel import Panel
+from toolkit.panels.staffing import RETRIES, advised, checked, staffing
+
+__all__ = ["RETRIES", "Panel", "advised", "checked", "staffing"]

@@ -1,0 +1,21 @@
+"""Pictures: each function draws data on an ``Axes`` and returns one sentence that says the same.
+
+The sentence is for those who cannot see the picture, for a terminal, and for tests.
+Nothing here knows a model: times come in as numbers, in the unit that the name says.
+Every picture carries its units on the axes and its assumptions in a caption below.
+"""
+
+from toolkit.plots.designs import designs
+from toolkit.plots.latency import latency
+from toolkit.plots.picture import GOAL, GUESS, MEASURED, PREDICTED, Picture, picture
+
+__all__ = [
+    "GOAL",
+    "GUESS",
+    "MEASURED",
+    "PREDICTED",
+    "Picture",
+    "designs",
+    "latency",
+    "picture",
+]
