@@ -97,7 +97,7 @@ class Leases(Door):
         message.deliveries += 1
         message.lease = lease = Lease(message, instance, self.env.now)
         if message.group is not None:
-            self.queue.locked.add(message.group)
+            self.queue.locked[message.group] += 1
         if self.delivery.visibility is not None:
             self.env.process(self.watch(lease))
         return lease
@@ -128,6 +128,7 @@ class Leases(Door):
         if lease.is_open:
             self.end_lease(lease)
             message.is_deleted = True
+            self.match()
         elif rule is not None and not message.is_deleted:
             is_latest = rule.receipt == "delivery" and message.lease is lease
             if rule.receipt == "always" or is_latest:
@@ -140,27 +141,31 @@ class Leases(Door):
         """End a lease; the next of its group may go."""
         lease.is_open = False
         group = lease.message.group
-        if group in self.queue.locked and lease.message.lease is lease:
-            self.queue.locked.discard(group)
-            self.match()
+        if group is not None:
+            self.queue.locked[group] -= 1
 
     def bury(self, message: Message) -> None:
         """Make a message a dead letter."""
         message.is_deleted = True
         self.settle(message, DEAD)
+        self.match()
 
     def put_back(self, lease: Lease) -> None:
         """Put a message back in the queue before its lease has ended by itself."""
+        if lease.is_open:
+            self.end_lease(lease)
         lease.message.is_deleted = False
-        lease.is_open = True
-        self.give_back(lease)
+        self.deliver_again(lease.message)
 
     def give_back(self, lease: Lease) -> None:
-        """End a lease whose message is not done: deliver it again, or bury it."""
-        message, delivery = lease.message, self.delivery
-        if not lease.is_open:
-            return
-        self.end_lease(lease)
+        """End a lease that has run out, if it has not ended before."""
+        if lease.is_open:
+            self.end_lease(lease)
+            self.deliver_again(lease.message)
+
+    def deliver_again(self, message: Message) -> None:
+        """Put a message that is not done back in the queue, or bury it."""
+        delivery = self.delivery
         is_last = message.deliveries == delivery.max_deliveries
         if is_last and delivery.dead_letter_on == "return":
             self.bury(message)

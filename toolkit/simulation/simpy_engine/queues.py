@@ -6,6 +6,7 @@ searched for; ``len`` counts the live ones.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from heapq import heappop, heappush
 from itertools import count
@@ -23,7 +24,7 @@ class Queue:
         self.heap: list[tuple[Any, ...]] = []
         self.places = count()
         self.live = 0
-        self.locked: set[int] = set()  # groups with a message under way
+        self.locked: Counter[int] = Counter()  # messages under way of each group
 
     def __len__(self) -> int:
         return self.live
@@ -64,7 +65,8 @@ class Queue:
             message: Message = entry[-1]
             if not message.is_queued:
                 continue
-            if message.group in self.locked and message.group not in open_groups:
+            group = message.group
+            if group is not None and self.locked[group] and group not in open_groups:
                 passed_over.append(entry)
             else:
                 found = message
