@@ -1,5 +1,8 @@
 """Goodput Lab: queues, retries, rate limits and load tests, and whether a system is overbuilt."""
 
+import importlib
+from types import ModuleType
+
 from toolkit import (
     advice,
     arrivals,
@@ -13,7 +16,6 @@ from toolkit import (
     panels,
     plots,
     simulation,
-    theory,
 )
 from toolkit.advice import SLO, Prices, advise
 from toolkit.arrivals import Batches, Closed, OnOff, Poisson, Renewal, Trace
@@ -130,5 +132,15 @@ __all__ = [
     "replicate",
     "simulate",
     "simulation",
+    "systems",
     "theory",
 ]
+
+_WHEN_ASKED_FOR = ("systems", "theory")
+
+
+def __getattr__(name: str) -> ModuleType:
+    """Load a large part when it is first looked up, so that the toolkit itself loads quickly."""
+    if name in _WHEN_ASKED_FOR:
+        return importlib.import_module(f"toolkit.{name}")
+    raise AttributeError(f"module 'toolkit' has no attribute {name!r}")

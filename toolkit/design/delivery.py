@@ -97,8 +97,9 @@ class Visibility:
     It runs from delivery.  ``renew_every_s``: the holder renews it while it lives, all it holds or only
     what it is running (``renews``), for ``renew_for_s`` at most (``None``: for ever).
     Where nobody watches the clock, a sweep restores what has expired: at ``sweep_first_s`` and every
-    ``sweep_every_s`` from there.  ``receipt``: until when the holder can still acknowledge: while the
-    ``"lease"`` lasts, until the next ``"delivery"`` of the message, or ``"always"``.
+    ``sweep_every_s`` from there.  ``receipt``: what a holder's word is worth after its lease: nothing
+    (``"lease"``); all, until the next ``"delivery"`` of the message; all for ever (``"always"``); or it
+    ends the ``"series"`` of deliveries, but copies that are queued already still run.
     """
 
     timeout_s: float
@@ -107,7 +108,7 @@ class Visibility:
     renews: Literal["held", "running"] = "held"
     sweep_every_s: float | None = None
     sweep_first_s: float = 0.0
-    receipt: Literal["lease", "delivery", "always"] = "delivery"
+    receipt: Literal["lease", "delivery", "series", "always"] = "delivery"
 
     def __post_init__(self) -> None:
         _check.positive("timeout_s", self.timeout_s)
@@ -122,7 +123,7 @@ class Visibility:
         if self.renew_for_s is not None and self.renew_every_s is None:
             raise ValueError(f"renew_for_s needs renew_every_s, got {self.renew_for_s!r} without")
         _check.choice("renews", self.renews, ("held", "running"))
-        _check.choice("receipt", self.receipt, ("lease", "delivery", "always"))
+        _check.choice("receipt", self.receipt, ("lease", "delivery", "series", "always"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,8 +169,9 @@ class InMemory:
 class Crash:
     """At ``at_s`` an instance dies with all it holds, or one of its slots with what it runs.
 
-    ``slot`` counts from 0 within the instance.  The dead one is replaced after ``restart_after_s``
-    (``None``: an instance never, a slot at once).  With ``grace_s`` it is a stop, not a death: the
+    ``slot`` counts from 0 within the instance.  A dead instance is back after ``restart_after_s``
+    (``None``: never); a dead slot is noticed by its instance and replaced after so long (``None``: at
+    once).  With ``grace_s`` it is a stop, not a death: the
     instance fetches no more, hands back what it has not started, lets its jobs run for so long, hands
     back the rest, which starts from nothing elsewhere, and goes.
     """
@@ -205,7 +207,8 @@ class Delivery:
     ``ack``: when a message is acknowledged: on ``"fetch"``, at its ``"start"`` or at its ``"end"``.
     ``visibility``: how a lease ends by time; ``disconnect_s``: how long after an instance's death the
     broker gives back what that held unacknowledged (``None``: it does not notice).
-    ``give_back``: where a returned message goes, to the ``"head"`` of the queue or its ``"tail"``.
+    ``give_back``: where a message goes whose lease has ended, to the ``"head"`` of the queue or its
+    ``"tail"``; ``requeue``: where one goes that its own instance hands back.
     ``on_failure``: a failed job is acknowledged and takes the stage's ``"retry"``; or is left to its
     lease (``"leave"``); or is given back at once (``"return"``).
     ``max_deliveries``: dead letter beyond so many, found out at the next ``"receive"`` or already on
@@ -227,6 +230,7 @@ class Delivery:
     visibility: Visibility | None = None
     disconnect_s: float | None = None
     give_back: Literal["head", "tail"] = "head"
+    requeue: Literal["head", "tail"] = "head"
     on_failure: Literal["retry", "leave", "return"] = "retry"
     max_deliveries: int | None = None
     dead_letter_on: Literal["receive", "return"] = "receive"
@@ -267,6 +271,7 @@ class Delivery:
         words = {
             "ack": ("fetch", "start", "end"),
             "give_back": ("head", "tail"),
+            "requeue": ("head", "tail"),
             "on_failure": ("retry", "leave", "return"),
             "dead_letter_on": ("receive", "return"),
             "limiter_per": ("instance", "queue"),

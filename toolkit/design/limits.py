@@ -110,6 +110,9 @@ class StaleBucket(TokenBucket):
         return RunningStaleBucket(rate=self.rate_per_s, depth=self.burst, tokens=self.burst)
 
 
+_WHOLE = 1 - 1e-9  # a token but for rounding: the rest would take no time that a clock can show
+
+
 @dataclass(slots=True)
 class RunningStaleBucket:
     """The bucket of kombu up to 5.6.2 at work: tokens, and when they were counted last."""
@@ -122,7 +125,7 @@ class RunningStaleBucket:
     def admit(self, now: float) -> bool:
         """Take a token at ``now`` if there is one; say whether there was."""
         self._count(now)
-        if self.tokens < 1:
+        if self.tokens < _WHOLE:
             return False
         self.tokens -= 1
         return True
@@ -139,7 +142,7 @@ class RunningStaleBucket:
     def ready_s(self, now: float) -> float:
         """Return from when on there is a token, ``now`` at the earliest; takes none."""
         self._count(now)
-        return now if self.tokens >= 1 else now + (1 - self.tokens) / self.rate
+        return now if self.tokens >= _WHOLE else now + (1 - self.tokens) / self.rate
 
     def _count(self, now: float) -> None:
         if self.tokens < self.depth:  # the flaw: a full bucket does not note the time

@@ -224,7 +224,11 @@ class Stage:
         p, m = self.failure, self.max_attempts
         return m if p == 1.0 else (1.0 - p**m) / (1.0 - p)
 
-    def offered_erlangs(self, rate_per_s: float) -> float:
-        """Return the offered load: workers kept busy by ``rate_per_s`` jobs, if none is turned away."""
+    def offered_erlangs(self, rate_per_s: float, service_s: float | None = None) -> float:
+        """Return the offered load: workers kept busy by ``rate_per_s`` jobs, if none is turned away.
+
+        ``service_s``: the mean of an attempt where classes have laws of their own.
+        """
         tasks = self.fan_out.tasks if self.fan_out else 1
-        return rate_per_s * tasks * self.attempts_per_job * self.service.moment(1)
+        mean_s = self.service.moment(1) if service_s is None else service_s
+        return rate_per_s * tasks * self.attempts_per_job * mean_s

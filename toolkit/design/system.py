@@ -189,10 +189,7 @@ class StageLoad:
         return min(self.rate_per_s, limiter.rate_per_s) if limiter else self.rate_per_s
 
     def _erlangs(self, rate_per_s: float) -> float:
-        erlangs = self.stage.offered_erlangs(rate_per_s)
-        mean_s = self.stage.service.moment(1)
-        is_plain = self.service_s is None or self.service_s == mean_s
-        return erlangs if is_plain else erlangs * (self.service_s or 0.0) / mean_s
+        return self.stage.offered_erlangs(rate_per_s, self.service_s)
 
     @property
     def utilisation(self) -> float:

@@ -96,7 +96,7 @@ class Broker(Dispatch):
         call.move_on()
         needed = rule.needed or rule.tasks
         tasks = [
-            Fork(self.env, Call(call.job, call, branch), super(Broker, self).visit)
+            Fork(self.system, Call(call.job, call, branch), super(Broker, self).visit)
             for branch in range(rule.tasks)
         ]
         try:
@@ -201,8 +201,8 @@ class Broker(Dispatch):
         return waited_s > message.longest_wait_s
 
     def lose_patience(self, message: Message, patience_s: float) -> Work:
-        """Let a job leave if it still waits after ``patience_s``."""
-        yield self.env.timeout(patience_s)
+        """Let a job leave if it still waits ``patience_s`` after it was due."""
+        yield self.env.timeout(max(0.0, message.due_s - self.env.now) + patience_s)
         lease = message.lease
         has_started = lease is not None and not isnan(lease.started_s)
         if not message.is_settled and not has_started:

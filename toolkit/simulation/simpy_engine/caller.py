@@ -22,6 +22,7 @@ from toolkit.simulation.simpy_engine.book import (
     DUPLICATE,
     LATE,
     LIMITED,
+    LOST,
     REJECTED,
     Call,
     Draws,
@@ -106,7 +107,9 @@ class CallerAtWork:
             while True:
                 alive = [copy.process for copy in copies if copy.outcome is None]
                 yield simpy.AnyOf(self.env, [*alive, timer, alarm])
-                answers = [copy.outcome for copy in copies if copy.outcome is not None]
+                answers = [outcome for copy in copies if (outcome := copy.outcome) is not None]
+                if timeout_s < inf:  # what is lost never answers, so the caller waits
+                    answers = [outcome for outcome in answers if outcome != LOST]
                 if DONE in answers:
                     leave(copies, DUPLICATE, cancels=hedge is not None and hedge.cancels)
                     return DONE
@@ -125,7 +128,7 @@ class CallerAtWork:
     def send(self, parent: Call) -> Fork:
         """Start a copy of the request."""
         ask = partial(self.system.ask, self.level + 1)
-        return Fork(self.env, Call(parent.job, parent), ask)
+        return Fork(self.system, Call(parent.job, parent), ask)
 
     def patience_s(self, job: int, number: int) -> float:
         """Return how long this try may take."""

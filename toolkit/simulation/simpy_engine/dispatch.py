@@ -138,4 +138,6 @@ class Dispatch(Leases):
     def match_at(self, at_s: float) -> Work:
         """Bring messages and instances together at ``at_s``."""
         yield self.env.timeout(at_s - self.env.now)
+        if self.next_token_s == at_s:
+            self.next_token_s = 0.0  # rounding may have woken it too early: it must wake again
         self.match()

@@ -19,7 +19,10 @@ from toolkit.simulation.simpy_engine.book import (
     FAILED,
     JOB,
     LIMITED,
+    LOST,
     OUTCOME,
+    PAUSED_S,
+    QUEUED_S,
     REJECTED,
     TURNED_AWAY,
     Call,
@@ -106,7 +109,10 @@ class Door:
         return row
 
     def close_row(self, row: Row, outcome: int) -> None:
-        """Write down how an attempt ended, now."""
+        """Write down how an attempt ended, now, even if it was not due yet."""
+        early_s = row[QUEUED_S] - self.env.now
+        if early_s > 0:
+            row[QUEUED_S], row[PAUSED_S] = self.env.now, max(0.0, row[PAUSED_S] - early_s)
         row[ENDED_S], row[OUTCOME] = self.env.now, outcome
 
     def close_served(self, row: Row, call: Call) -> bool:
@@ -140,7 +146,9 @@ class Door:
     def price_of_retry(self, outcome: int, retries: int) -> float | None:
         """Return what the budget takes for another try after ``outcome``, ``None`` if there is none."""
         retry = self.stage.retry
-        if retry is None or outcome == ABANDONED or not retry.allows(retries):
+        if retry is None or not retry.allows(retries):
+            return None
+        if outcome in (ABANDONED, LOST):  # nobody is left who would
             return None
         if outcome in (REJECTED, LIMITED) and not retry.rejected:
             return None

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import simpy
 
 from toolkit.simulation.simpy_engine.book import ABANDONED, Call, Steps
 
+if TYPE_CHECKING:
+    from toolkit.simulation.simpy_engine.system import System
+
 
 class Fork:
     """A copy of a call with a process of its own; ``outcome`` once that has ended."""
 
-    def __init__(self, env: simpy.Environment, call: Call, steps: Callable[[Call], Steps]) -> None:
-        self.call = call
-        self.process = env.process(self.follow(steps))
+    def __init__(self, system: System, call: Call, steps: Callable[[Call], Steps]) -> None:
+        self.system, self.call = system, call
+        system.open_forks += 1
+        self.process = system.env.process(self.follow(steps))
 
     def follow(self, steps: Callable[[Call], Steps]) -> Steps:
         """Do the work; taken back, end without an answer that anybody hears."""
@@ -23,6 +28,8 @@ class Fork:
         except simpy.Interrupt:
             self.call.move_on()
             return ABANDONED
+        finally:
+            self.system.open_forks -= 1
 
     @property
     def outcome(self) -> int | None:

@@ -20,7 +20,6 @@ from toolkit.simulation.simpy_engine.book import (
     CRASHED,
     ENDED_S,
     JOB,
-    QUEUED_S,
     REJECTED,
     STARTED_S,
     TURNED_AWAY,
@@ -113,7 +112,8 @@ class Instance:
 
     def hold(self, lease: Lease) -> Work:
         """Keep a message until it is due."""
-        yield self.env.timeout(lease.message.due_s - self.env.now)
+        while (left_s := lease.message.due_s - self.env.now) > 0:  # again where it was rounded down
+            yield self.env.timeout(left_s)
         if lease in self.held:
             self.held.discard(lease)
             self.buffer.append(lease)
@@ -156,6 +156,8 @@ class Instance:
     def start_later(self, at_s: float) -> Work:
         """Start what can be started at ``at_s``."""
         yield self.env.timeout(at_s - self.env.now)
+        if self.next_start_s == at_s:
+            self.next_start_s = 0.0  # rounding may have woken it too early: it must wake again
         self.start_next()
 
     def drop(self, lease: Lease) -> bool:
@@ -227,23 +229,27 @@ class Instance:
 
     def lose_slot(self, lease: Lease, restart_after_s: float) -> None:
         """Lose the process of one slot; the instance itself sees it, and lives."""
-        slot = self.running[lease]
-        self.broker.close(lease.row, CRASHED)
+        slot, is_under_way = self.running[lease], isnan(lease.row[ENDED_S])
+        if is_under_way:  # else it is done, and waits for a place in the next stage
+            self.broker.close(lease.row, CRASHED)
         self.let_go(lease)
-        self.broker.slot_died(lease)
-        self.env.process(self.replace_slot(slot, restart_after_s))
+        self.env.process(self.replace_slot(lease if is_under_way else None, slot, restart_after_s))
 
-    def replace_slot(self, slot: int, restart_after_s: float) -> Work:
-        """Start a new process for a slot."""
-        buffer = self.buffer
-        yield self.env.timeout(restart_after_s)
-        if self.buffer is buffer:
+    def replace_slot(self, lease: Lease | None, slot: int, after_s: float) -> Work:
+        """Notice the death of a slot after a while, and start a new process for it."""
+        life = self.buffer
+        if after_s:
+            yield self.env.timeout(after_s)
+        is_same_life = self.buffer is life
+        if lease is not None:
+            (self.broker.slot_died if is_same_life else self.broker.holder_died)(lease)
+        if is_same_life:
             self.free(slot)
 
     def crash(self, plan: Crash) -> Work:
         """Die, or stop with grace, and come back if the plan says so."""
         yield self.env.timeout(plan.at_s)
-        if not self.is_up or self.is_stopping:
+        if not self.is_up or (self.is_stopping and plan.grace_s is not None):
             return
         if plan.slot is not None:
             victims = [x for x, slot in self.running.items() if slot == self.slots[plan.slot]]
@@ -251,9 +257,13 @@ class Instance:
                 self.interrupt(lease)
                 self.lose_slot(lease, plan.restart_after_s or 0.0)
             return
+        if self.is_stopping:
+            self.die(hands_back=False)  # the plan of the stop says when it is back
+            return
         if plan.grace_s is not None:
             yield from self.wind_down(plan.grace_s)
-        self.die(hands_back=plan.grace_s is not None)
+        if self.is_up:
+            self.die(hands_back=plan.grace_s is not None)
         if plan.restart_after_s is not None:
             self.broker.away += 1
             yield self.env.timeout(plan.restart_after_s)
@@ -301,7 +311,6 @@ class Instance:
     def end(self, lease: Lease, outcome: int) -> None:
         """Close the row of a message that goes no further here."""
         lease.ended_s = self.env.now
-        lease.row[QUEUED_S] = min(lease.row[QUEUED_S], self.env.now)  # it may not have been due yet
         if isnan(lease.row[ENDED_S]):
             self.broker.close(lease.row, outcome)
         self.let_go(lease)

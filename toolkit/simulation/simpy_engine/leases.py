@@ -109,7 +109,7 @@ class Leases(Door):
         self.system.open_rows -= 1
         if worked and message.is_settled:
             row[OUTCOME] = DUPLICATE
-        if worked and self.holds:
+        if worked and self.holds and not message.is_settled:
             message.call.moved_on = self.env.event()
         if worked or message.is_settled:
             self.acknowledge(lease)
@@ -131,9 +131,9 @@ class Leases(Door):
             self.match()
         elif rule is not None and not message.is_deleted:
             is_latest = rule.receipt == "delivery" and message.lease is lease
-            if rule.receipt == "always" or is_latest:
+            if rule.receipt in ("series", "always") or is_latest:
                 message.is_deleted = True
-                if message.is_queued:
+                if message.is_queued and rule.receipt != "series":
                     self.queue.withdraw(message)
                     self.close(message.row, CANCELLED)
 
@@ -151,19 +151,26 @@ class Leases(Door):
         self.match()
 
     def put_back(self, lease: Lease) -> None:
-        """Put a message back in the queue before its lease has ended by itself."""
+        """Put a message back in the queue that is the holder's own or still lent to it."""
+        message = lease.message
+        is_own = message.is_deleted and not message.is_settled and message.lease is lease
         if lease.is_open:
             self.end_lease(lease)
-        lease.message.is_deleted = False
-        self.deliver_again(lease.message)
+        elif not is_own:
+            return  # its time was up, and the broker has given it back already
+        message.is_deleted = False
+        self.deliver_again(message, to_head=self.delivery.requeue == "head")
 
     def give_back(self, lease: Lease) -> None:
         """End a lease that has run out, if it has not ended before."""
         if lease.is_open:
             self.end_lease(lease)
-            self.deliver_again(lease.message)
+            if lease.message.is_deleted:
+                self.match()
+            else:
+                self.deliver_again(lease.message, to_head=self.delivery.give_back == "head")
 
-    def deliver_again(self, message: Message) -> None:
+    def deliver_again(self, message: Message, *, to_head: bool) -> None:
         """Put a message that is not done back in the queue, or bury it."""
         delivery = self.delivery
         is_last = message.deliveries == delivery.max_deliveries
@@ -172,7 +179,7 @@ class Leases(Door):
             return
         message.row = self.open_row(message.job, max(self.env.now, message.due_s))
         self.system.open_rows += 1
-        self.enqueue(message, to_head=delivery.give_back == "head")
+        self.enqueue(message, to_head=to_head)
 
     def withdraw(self, message: Message, outcome: int) -> None:
         """Take a message back wherever it is; nobody waits for its answer any more."""
@@ -189,6 +196,7 @@ class Leases(Door):
             self.close(message.row, outcome)
         if lease is not None and lease.is_alive and not is_queued:
             lease.instance.stop(lease)
+        self.match()
 
     def preempt(self, lease: Lease) -> None:
         """Put a running message back in its place in line, with what is left of its service."""

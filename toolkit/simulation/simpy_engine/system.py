@@ -44,7 +44,7 @@ from toolkit.simulation.streams import Purpose, Streams
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-MOST_ROWS_PER_JOB, MOST_ROWS = 200, 200_000
+MOST_ROWS_PER_JOB, MOST_ROWS, MOST_ROWS_AT_ONCE = 200, 200_000, 10_000
 
 
 class System:
@@ -56,8 +56,9 @@ class System:
         self.arrived_s: list[float] = []
         self.finished_s = [nan] * streams.jobs
         self.outcomes = [UNFINISHED] * streams.jobs
-        self.unsettled, self.open_rows = streams.jobs, 0
+        self.unsettled, self.open_rows, self.open_forks = streams.jobs, 0, 0
         self.most_rows = None if is_bounded else MOST_ROWS_PER_JOB * streams.jobs + MOST_ROWS
+        self.moment_s, self.made_before = 0.0, 0  # this moment, and the rows made before it
         shares = {kind.name: kind.share for kind in design.classes}
         self.classes = streams.classes(shares) if shares else None
         self.stations = [self.build(number, stage) for number, stage in enumerate(design.stages)]
@@ -79,7 +80,8 @@ class System:
     def build(self, number: int, stage: Stage) -> Door:
         """Return a stage at work: the simplest kind that can do what it says."""
         follows = self.design.stages[number + 1 : number + 2]
-        holds = bool(follows) and follows[0].when_full == "block"
+        # tasks are joined before the job goes on, so none of their workers waits with it
+        holds = bool(follows) and follows[0].when_full == "block" and stage.fan_out is None
         if stage.order == "shared":
             return SharedStation(self, number, stage)
         special = (stage.delivery, stage.patience, stage.fan_out, stage.shed)
@@ -168,11 +170,15 @@ class System:
 
     def is_over(self) -> bool:
         """Say whether all has been settled, so that whoever looks now and then may stop."""
-        return self.unsettled == 0 and self.open_rows == 0
+        return self.unsettled == 0 and self.open_rows == 0 and self.open_forks == 0
 
     def check_endless(self) -> None:
-        """Stop a run without a horizon that makes attempts without end."""
-        if self.most_rows is not None and len(self.attempts) > self.most_rows:
+        """Stop a run that makes attempts without end: without a horizon, or all at one moment."""
+        made = len(self.attempts)
+        if self.env.now > self.moment_s:
+            self.moment_s, self.made_before = self.env.now, made
+        most_at_once = MOST_ROWS_PER_JOB * self.streams.jobs + MOST_ROWS_AT_ONCE
+        if made - self.made_before > most_at_once or (self.most_rows and made > self.most_rows):
             raise EndlessError
 
     def run(self, horizon_s: float | None) -> bool:
