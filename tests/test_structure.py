@@ -29,7 +29,7 @@ ORDER = [
     {"arrivals"},
     {"design"},
     {"simulation", "systems", "theory"},
-    {"experiments"},
+    {"experiments", "recordings"},
     {"inference"},
     {"fit"},
     {"advice"},

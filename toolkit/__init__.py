@@ -129,6 +129,7 @@ __all__ = [
     "panels",
     "plots",
     "read_loadtest",
+    "recordings",
     "replicate",
     "simulate",
     "simulation",
@@ -136,7 +137,7 @@ __all__ = [
     "theory",
 ]
 
-_WHEN_ASKED_FOR = ("systems", "theory")
+_WHEN_ASKED_FOR = ("recordings", "systems", "theory")
 
 
 def __getattr__(name: str) -> ModuleType:

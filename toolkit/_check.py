@@ -6,7 +6,7 @@ Every check returns the value it was given, so that a check can stand where the 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from numbers import Integral, Real
 from typing import Any
 
@@ -64,7 +64,7 @@ def kind(name: str, value: Any, wanted: type | tuple[type, ...]) -> None:
 
 def series(name: str, values: Any, wanted: type) -> tuple[Any, ...]:
     """Check that ``values`` is one ``wanted`` or several; return them as a tuple."""
-    found = (values,) if isinstance(values, wanted) else tuple(values)
+    found = tuple(values) if isinstance(values, Iterable) else (values,)
     if not all(isinstance(value, wanted) for value in found):
         raise ValueError(f"{name} must be a list of {wanted.__name__}(...), got {values!r}")
     return found

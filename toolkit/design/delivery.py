@@ -189,7 +189,7 @@ class Crash:
             _check.count("slot", self.slot, least=0)
         for name in ("restart_after_s", "grace_s"):
             value = getattr(self, name)
-            if value is not None and value != math.inf:
+            if value is not None and (name, value) != ("grace_s", math.inf):
                 _check.not_negative(name, value)
         if self.slot is not None and self.grace_s is not None:
             raise ValueError(
@@ -255,6 +255,9 @@ class Delivery:
         _check.kind("limiter", self.limiter, TokenBucket)
         if self.delayed != "broker":
             _check.kind("delayed", self.delayed, (Poller, InMemory))
+        for name in ("fetch", "delayed"):
+            if getattr(self, name) is None:
+                raise ValueError(f"{name} must be one of its kinds, got None")
         if self.countdown is not None and not is_law(self.countdown):
             raise ValueError(f"countdown must be a law of delays, got {self.countdown!r}")
         for name in ("max_deliveries", "groups"):
@@ -315,6 +318,17 @@ class Delivery:
         if poison and self.poison_kills == "slot":
             return self.slot_crash == "requeue"
         return self.visibility is not None or self.disconnect_s is not None
+
+    @property
+    def dies_out(self) -> bool:
+        """Whether all instances are planned to die and none to come back."""
+        ends = {x.instance for x in self.crashes if x.slot is None and x.restart_after_s is None}
+        return len(ends) == self.instances
+
+    @property
+    def looks(self) -> bool:
+        """Whether instances come and look for work, again and again."""
+        return isinstance(self.fetch, Poll) or isinstance(self.delayed, Poller)
 
     @property
     def repeats(self) -> bool:

@@ -43,7 +43,9 @@ class AwsRetryQuota:
 
     A retry costs ``retry_cost`` tokens, ``timeout_cost`` after a time-out; a success gives back
     what its last retry cost, or ``refund`` if it needed none; there are never more than ``capacity``.
-    Defaults as in botocore 1.44 (``botocore/retries/quota.py``, ``standard.py``: 500, 5, 10, 1).
+    The defaults are those that the SDKs had for years (500 tokens; 5, or 10 after a time-out; 1 back).
+    botocore 1.44.5 asks 14, and 5 after a throttling error (``botocore/retries/standard.py``,
+    ``RetryQuotaChecker``): ``AwsRetryQuota(retry_cost=14, timeout_cost=14)``.
     """
 
     capacity: int = 500

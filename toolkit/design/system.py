@@ -171,7 +171,18 @@ class Design:
                 return (
                     where + "every attempt fails (failure=1) and comes back without max_deliveries"
                 )
-        return None
+        return self._looks_for_ever()
+
+    def _looks_for_ever(self) -> str | None:
+        """Say whether some will look for work that those who are dead for good leave undone."""
+        deliveries = {stage.name: stage.delivery for stage in self.stages if stage.delivery}
+        dead = [name for name, delivery in deliveries.items() if delivery.dies_out]
+        if not dead or not any(delivery.looks for delivery in deliveries.values()):
+            return None
+        return (
+            f"stage '{dead[0]}': all its instances die and none comes back (restart_after_s=None), "
+            "and whoever looks for work (Poll, Poller) may look for ever"
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

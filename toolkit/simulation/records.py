@@ -80,11 +80,10 @@ class Records:
         rows = self.served & (self.attempt_outcome != _PREEMPTED)
         return np.bincount(self.job[rows], minlength=self.arrived_s.size)
 
-    def duration_s(self, jobs: int, horizon_s: float | None) -> float:
-        """Return when the run ended: at the horizon, if that came before the last of ``jobs`` did."""
-        drained = self.outcome.size == jobs and not np.any(self.outcome == UNFINISHED)
-        if horizon_s is not None and not drained:
-            return horizon_s
+    def duration_s(self, jobs: int, end_s: float) -> float:
+        """Return how long the run was: to its last record, or to ``end_s`` if that cut off any of ``jobs``."""
+        if self.outcome.size < jobs or np.any(self.outcome == UNFINISHED):
+            return end_s
         return float(np.nanmax(np.append(self.ended_s, self.finished_s), initial=0.0))
 
     def parts_s(self) -> dict[str, Array]:

@@ -45,15 +45,15 @@ def simulate(
     streams = _streams(design.arrivals, jobs, horizon_s, seed, replication)
     system = System(design, streams, is_bounded=horizon_s is not None)
     stopped = _stopped(system) if system.run(horizon_s) else []
-    horizon_s = system.env.now if stopped else horizon_s
+    end_s = horizon_s if horizon_s is not None and not stopped else system.env.now
     records = Records.of(system.attempts, system.arrived_s, system.finished_s, system.outcomes)
     return Run(
         design=design,
         seed=seed,
         replication=replication,
         engine="simpy",
-        duration_s=records.duration_s(streams.jobs, horizon_s),
-        warnings=(*design.overloads(), *stopped, *_cut_off(records, horizon_s)),
+        duration_s=records.duration_s(streams.jobs, end_s),
+        warnings=(*design.overloads(), *stopped, *_cut_off(records, end_s)),
         records=records,
     )
 
@@ -100,12 +100,12 @@ def _stopped(system: System) -> list[str]:
     return [text]
 
 
-def _cut_off(records: Records, horizon_s: float | None) -> list[str]:
+def _cut_off(records: Records, end_s: float) -> list[str]:
     unfinished = int(np.sum(records.outcome == UNFINISHED))
     if not unfinished:
         return []
     text = (
-        f"{unfinished} of {records.outcome.size} jobs were unfinished when the run ended at {horizon_s:g} s: "
+        f"{unfinished} of {records.outcome.size} jobs were unfinished when the run ended at {end_s:g} s: "
         "percentiles leave them out, and they are the slow ones"
     )
     return [text]

@@ -162,12 +162,15 @@ class Broker(Dispatch):
         self.system.open_rows += 1
         if self.delivery.groups:
             message.group = int(self.group[1][call.job] * self.delivery.groups)
+        call.is_sent = True
         self.publish(message)
         try:
-            return int((yield message.answer))
+            outcome = int((yield message.answer))
         except simpy.Interrupt:
             self.withdraw(message, CANCELLED)
             raise
+        call.is_sent = False
+        return outcome
 
     def publish(self, message: Message) -> None:
         """Put a new message where it belongs: in the queue, or with the poller until it is due."""

@@ -80,7 +80,7 @@ class Door:
                     is_inside = True
                     outcome = yield from self.enter(row, call)
             except simpy.Interrupt:
-                if row[OUTCOME] == CUT_OFF:
+                if row[OUTCOME] == CUT_OFF and not call.is_sent:
                     self.close_row(row, CANCELLED)
                 raise
             self.note(outcome, price)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from heapq import heapify, heappop, heappush
+from itertools import count
 from typing import TYPE_CHECKING
 
 import simpy
@@ -74,6 +75,7 @@ class SharedStation(Door):
         super().__init__(system, number, stage)
         self.given_s, self.since_s = 0.0, 0.0
         self.ends: list[tuple[float, int, simpy.Event]] = []  # a heap of (given_s at its end, ...)
+        self.entered = count()  # decides among equals
         self.plan = 0  # the number of the plan for the next end; older ones are void
 
     def enter(self, row: Row, call: Call) -> Steps:
@@ -85,7 +87,7 @@ class SharedStation(Door):
         self.catch_up()
         row[STARTED_S], row[WORKER] = self.env.now, 0
         end, work_s = self.env.event(), self.service_s[row[ATTEMPT]][row[JOB]]
-        place = (self.given_s + work_s, len(self.book), end)
+        place = (self.given_s + work_s, next(self.entered), end)
         heappush(self.ends, place)
         self.plan_next()
         try:
