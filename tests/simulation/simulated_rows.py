@@ -18,6 +18,8 @@ EXPONENTIAL = tk.Exponential(mean_s=1.0)
 
 @dataclass
 class Trial:
+    """A design, and what to measure in its runs."""
+
     design: tk.Design
     metrics: dict
     jobs: int = 2_000
@@ -61,7 +63,7 @@ def rate(jobs):
 
 
 def inside(_, jobs):
-    """The jobs inside on average, by Little's law."""
+    """Return the jobs inside on average, by Little's law."""
     return rate(jobs) * jobs["sojourn_s"].mean()
 
 
@@ -119,7 +121,10 @@ def mmc(p):
         return "so high a load takes more jobs than a test has time for"
     skip = warm_up(load) * min(servers, 4)
     return Trial(
-        poisson(p["lam"], stage(workers=servers)), QUEUE, jobs=skip + 2_500 * min(servers, 4), skip=skip
+        poisson(p["lam"], stage(workers=servers)),
+        QUEUE,
+        jobs=skip + 2_500 * min(servers, 4),
+        skip=skip,
     )
 
 
@@ -148,7 +153,11 @@ def mdc(p):
     if p["lam"] / p["c"] > 0.9:
         return "a load above 0.9 takes more jobs than a test has time for"
     clockwork = stage(service=tk.Deterministic(value_s=p["D"]), workers=p["c"])
-    within = {f"P(Wq<=t) {p['t']}": lambda _, jobs: (jobs["wait_s"] <= p["t"]).mean()} if "t" in p else {}
+    within = (
+        {f"P(Wq<=t) {p['t']}": lambda _, jobs: (jobs["wait_s"] <= p["t"]).mean()}
+        if "t" in p
+        else {}
+    )
     trial = queue(poisson(p["lam"], clockwork), p["lam"] / p["c"])
     return Trial(trial.design, QUEUE | within, jobs=trial.jobs, skip=trial.skip)
 
@@ -166,7 +175,9 @@ def erlang_a(p):
 def priority(p, order):
     clocks = "deterministic" in p["services"]
     means = [float(x) for x in p["services"].split() if x.isdigit()] if clocks else None
-    laws = [tk.Deterministic(value_s=m) for m in means] if clocks else [EXPONENTIAL] * len(p["lams"])
+    laws = (
+        [tk.Deterministic(value_s=m) for m in means] if clocks else [EXPONENTIAL] * len(p["lams"])
+    )
     total = sum(p["lams"])
     classes = [
         tk.JobClass(name=str(k), share=lam / total, service={"work": law})
@@ -231,7 +242,9 @@ def jackson(p):
 
     def at(k):
         def jobs_there(run, jobs):
-            rows = run.attempts[(run.attempts["job"] >= jobs.index[0]) & (run.attempts["stage"] == names[k])]
+            rows = run.attempts[
+                (run.attempts["job"] >= jobs.index[0]) & (run.attempts["stage"] == names[k])
+            ]
             return rate(jobs) * (rows["ended_s"] - rows["queued_s"]).sum() / len(jobs)
 
         return jobs_there
@@ -257,13 +270,17 @@ def closed(p, stages, think_s):
     think = tk.Exponential(mean_s=think_s) if think_s else tk.Deterministic(value_s=0)
     arrivals = tk.Closed(users=users, think=think)
     jobs = 2_000 + 20 * users
-    return Trial(tk.Design(arrivals=arrivals, stages=stages), metrics, jobs=jobs, skip=10 * users + 100)
+    return Trial(
+        tk.Design(arrivals=arrivals, stages=stages), metrics, jobs=jobs, skip=10 * users + 100
+    )
 
 
 def closed_mmc(p):
     if p["N"] > 200:
         return "so many users take longer to settle than a test has time for"
-    return closed(p, [stage(service=tk.Exponential(mean_s=p["service_S"]), workers=p["c"])], p["think_Z"])
+    return closed(
+        p, [stage(service=tk.Exponential(mean_s=p["service_S"]), workers=p["c"])], p["think_Z"]
+    )
 
 
 def closed_network(p):
@@ -294,8 +311,8 @@ def orbit(p):
         "P(all servers busy) as seen by primary arrival": first_meets_all_busy,
         "mean number of retry attempts per customer": tries,
     }
-    if p["lam"] / servers > 0.85:
-        return "a load above 0.85 takes more jobs than a test has time for"
+    if p["lam"] / servers > 0.85 or p["theta"] > 4:
+        return "so many comings back take more time than a test has"
     return Trial(poisson(p["lam"], door), metrics, jobs=4_000, skip=1_000)
 
 
@@ -337,7 +354,9 @@ def bucket(p, when_empty):
         return "a load above 0.9 takes more jobs than a test has time for"
     if p["burst"] > 20 and p["lam"] < 1.2 * p["rate"]:
         return "so deep a bucket is emptied too seldom for a test"
-    return Trial(poisson(p["lam"], stage(service=INSTANT, limiter=limiter)), metrics, jobs=6_000, skip=1_500)
+    return Trial(
+        poisson(p["lam"], stage(service=INSTANT, limiter=limiter)), metrics, jobs=6_000, skip=1_500
+    )
 
 
 def shortest_of(p, servers, load, jobs, skip):
@@ -401,7 +420,9 @@ def hedge(p):
 
 def breaker(p):
     rule = tk.Breaker(failures=p["k"], open_s=p["open_T"])
-    design = poisson(p["lam"], stage(service=INSTANT, failure=p["p"]), callers=[tk.Caller(breaker=rule)])
+    design = poisson(
+        p["lam"], stage(service=INSTANT, failure=p["p"]), callers=[tk.Caller(breaker=rule)]
+    )
     metrics = {
         "long-run fraction of calls rejected": share("rejected"),
         "long-run success fraction of all calls": share("done"),
@@ -438,6 +459,8 @@ def split(p):
     if p["c"] > 10:
         return "so many separate queues take more jobs to settle than a test has time for"
     skip = p["c"] * warm_up(p["rho"])
+    if skip > 20_000:
+        return "so many separate queues take more jobs to settle than a test has time for"
     design = poisson(p["rho"] * p["c"], stage(workers=p["c"], delivery=blind))
     return Trial(design, QUEUE, jobs=skip + 3_000, skip=skip)
 
@@ -449,12 +472,17 @@ def tandem(p):
     load = p["lam"] * hop.mean_s
     if load > 0.9:
         return "a load above 0.9 takes more jobs than a test has time for"
-    return queue(poisson(p["lam"], *(stage(f"s{k}", hop) for k in range(p["stages"]))), max(load, 0.3))
+    return queue(
+        poisson(p["lam"], *(stage(f"s{k}", hop) for k in range(p["stages"]))), max(load, 0.3)
+    )
 
 
 def scaled(service_s, load, workers=1):
     return queue(
-        poisson(load * workers / service_s, stage(service=tk.Exponential(mean_s=service_s), workers=workers)),
+        poisson(
+            load * workers / service_s,
+            stage(service=tk.Exponential(mean_s=service_s), workers=workers),
+        ),
         load,
     )
 
@@ -517,7 +545,9 @@ def runs_of(trial, seed, replications):
     """Return a row of figures for every replication."""
     figures = []
     for replication in range(replications):
-        run = tk.simulate(trial.design, jobs=trial.jobs, seed=seed, replication=replication, **trial.more)
+        run = tk.simulate(
+            trial.design, jobs=trial.jobs, seed=seed, replication=replication, **trial.more
+        )
         jobs = run.jobs[trial.skip :]
         figures.append({name: measure(run, jobs) for name, measure in trial.metrics.items()})
     return {name: np.array([f[name] for f in figures]) for name in trial.metrics}

@@ -82,7 +82,7 @@ def test_what_the_simulator_does_not_cover_is_said():
     for (model, why), count in LEFT_OUT.items():
         print(f"  left out: {count:3} rows of {model[:60]}: {why}")  # noqa: T201
 
-    assert covered >= 310
+    assert covered >= 300
     assert all(why for _, why in LEFT_OUT)
 
 
