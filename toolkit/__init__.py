@@ -11,9 +11,7 @@ from toolkit import (
     errors,
     experiments,
     laws,
-    lessons,
     loadtest,
-    panels,
     plots,
     simulation,
 )
@@ -137,7 +135,7 @@ __all__ = [
     "theory",
 ]
 
-_WHEN_ASKED_FOR = ("recordings", "systems", "theory")
+_WHEN_ASKED_FOR = ("lessons", "panels", "recordings", "systems", "theory")
 
 
 def __getattr__(name: str) -> ModuleType:

@@ -11,11 +11,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from toolkit.lessons import notebook_00
+from toolkit.lessons import notebook_00, notebook_02, notebook_03, notebook_07
 from toolkit.lessons.feedback import Feedback
 from toolkit.lessons.prediction import Prediction, predict
 
-QUESTIONS: dict[str, Callable[..., Feedback]] = {**notebook_00.QUESTIONS}
+QUESTIONS: dict[str, Callable[..., Feedback]] = {
+    **notebook_00.QUESTIONS,
+    **notebook_02.QUESTIONS,
+    **notebook_03.QUESTIONS,
+    **notebook_07.QUESTIONS,
+}
 
 
 def check(question: str, answer: Any, **evidence: Any) -> Feedback:

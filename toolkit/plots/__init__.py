@@ -7,7 +7,9 @@ Every picture carries its units on the axes and its assumptions in a caption bel
 
 from toolkit.plots.designs import designs
 from toolkit.plots.latency import latency
+from toolkit.plots.lines import lines
 from toolkit.plots.picture import GOAL, GUESS, MEASURED, PREDICTED, Picture, picture
+from toolkit.plots.timeline import timeline
 
 __all__ = [
     "GOAL",
@@ -17,5 +19,7 @@ __all__ = [
     "Picture",
     "designs",
     "latency",
+    "lines",
     "picture",
+    "timeline",
 ]

@@ -36,8 +36,13 @@ class Picture:
         return f'<img alt="{alt}" src="data:image/png;base64,{data}" style="max-width:100%">'
 
 
-def picture(draw: Callable[[Axes], str], *, caption: str = "") -> Picture:
-    """Draw on a styled figure with one Axes and a caption below; ``draw`` returns the sentence."""
+def picture(
+    draw: Callable[[Axes], str], *, caption: str = "", below: Callable[[Axes], str] | None = None
+) -> Picture:
+    """Draw on a styled figure with a caption below; ``draw`` returns the sentence.
+
+    With ``below`` there are two Axes, one above the other with a common x, and two sentences.
+    """
     import matplotlib.style  # noqa: PLC0415, half a second that only pictures need
     from matplotlib.figure import Figure  # noqa: PLC0415
 
@@ -45,7 +50,12 @@ def picture(draw: Callable[[Axes], str], *, caption: str = "") -> Picture:
     with resources.as_file(style) as path, matplotlib.style.context(path):
         # not pyplot: it would keep every figure that a panel ever drew
         figure, buffer = Figure(), io.BytesIO()
-        text = draw(figure.subplots())
+        if below is None:
+            text = draw(figure.subplots())
+        else:
+            upper, lower = figure.subplots(2, sharex=True)
+            text = f"{draw(upper)} {below(lower)}"
+            upper.set_xlabel("")
         if caption:
             lines = "\n".join(textwrap.wrap(caption, 120))
             figure.supxlabel(lines, fontsize=10, color="#444444", x=0.01, ha="left")

@@ -1,7 +1,7 @@
 """Designs at work: engines, their random numbers, and the records of a run."""
 
-from toolkit.simulation.contention import Contention, contention
+from toolkit.simulation.contention import Contention, contention, study
 from toolkit.simulation.run import Run
 from toolkit.simulation.simulate import simulate
 
-__all__ = ["Contention", "Run", "contention", "simulate"]
+__all__ = ["Contention", "Run", "contention", "simulate", "study"]

@@ -13,12 +13,13 @@ So what the study says of backoff holds for such conflicts, and not for a server
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from heapq import heappop, heappush
 from itertools import count
 
 import numpy as np
+import pandas as pd
 
 from toolkit import _check
 from toolkit.backoff import Backoff
@@ -69,6 +70,28 @@ def contention(
         completion_s=study.last_s,
         write_times_s=np.array(study.writes_s),
     )
+
+
+def study(
+    strategies: Mapping[str, Backoff | None],
+    *,
+    clients: Sequence[int],
+    replications: int = 10,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Return the mean ``calls`` and ``completion_s`` by number of clients and strategy."""
+    rows = []
+    for count_of in clients:
+        for name, backoff in strategies.items():
+            runs = [
+                contention(clients=count_of, backoff=backoff, seed=seed, replication=k)
+                for k in range(_check.count("replications", replications))
+            ]
+            calls = sum(run.calls for run in runs) / replications
+            completion_s = sum(run.completion_s for run in runs) / replications
+            rows.append((count_of, name, calls, completion_s))
+    table = pd.DataFrame(rows, columns=["clients", "strategy", "calls", "completion_s"])
+    return table.set_index(["clients", "strategy"])
 
 
 class _Study:

@@ -1,0 +1,53 @@
+"""Curves that are told apart without colour, and say their ends."""
+
+import numpy as np
+
+import toolkit as tk
+
+
+def drawn(**more):
+    x = np.array([1.0, 2.0, 4.0])
+    axes = []
+
+    def draw(ax):
+        axes.append(ax)
+        return tk.plots.lines(
+            ax,
+            {"up": (x, x), "down": (x, -x + 5)},
+            xlabel="load, jobs/s",
+            ylabel="goodput, jobs/s",
+            **more,
+        )
+
+    return tk.plots.picture(draw, caption="Invented."), axes[0]
+
+
+def test_a_curve_has_a_marker_a_dash_and_a_name_outside_the_data():
+    picture, axes = drawn()
+    looks = {(line.get_linestyle(), line.get_marker()) for line in axes.get_lines()}
+
+    assert len(looks) == 2
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["up", "down"]
+    assert picture.text == (
+        "goodput, jobs/s, from the first to the last load, jobs/s: up 1 to 4; down 4 to 1."
+    )
+    assert picture.png.startswith(b"\x89PNG")
+
+
+def test_spans_levels_and_a_guess_are_named():
+    _, axes = drawn(spans={"outage": (1, 2)}, level=("capacity", 3.0), guess=2.5, log_x=True)
+    names = {text.get_text() for text in axes.get_legend().get_texts()}
+
+    assert {"outage", "capacity", "your guess: 2.5"} <= names
+    assert axes.get_xscale() == "log"
+
+
+def test_a_curve_without_a_value_says_so():
+    nothing = np.array([np.nan, np.nan])
+    text = tk.plots.picture(
+        lambda ax: tk.plots.lines(
+            ax, {"none": (nothing, nothing)}, xlabel="x", ylabel="y", log_y=True
+        )
+    ).text
+
+    assert "none has no value" in text

@@ -1,0 +1,49 @@
+"""Who ran which job when, readable without colour."""
+
+import numpy as np
+import pandas as pd
+
+import toolkit as tk
+
+ROWS = pd.DataFrame(
+    {
+        "worker": [0, 1, 1],
+        "job": [7, 8, 7],
+        "started_s": [0.0, 0.5, 2.0],
+        "ended_s": [1.0, 2.0, np.nan],
+        "outcome": ["crashed", "ok", "ok"],
+    }
+)
+
+
+def test_a_bar_a_run_with_its_job_and_what_became_of_it():
+    axes = []
+
+    def draw(ax):
+        axes.append(ax)
+        return tk.plots.timeline(ax, ROWS, title="Measured: a crash", end_s=4.0)
+
+    picture = tk.plots.picture(draw)
+    (ax,) = axes
+    bars = [(round(bar.get_x(), 2), round(bar.get_width(), 2)) for bar in ax.patches]
+
+    assert bars == [(0.0, 1.0), (0.5, 1.5), (2.0, 2.0)]
+    assert [text.get_text() for text in ax.texts] == ["7", "8", "7"]
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["worker 0", "worker 1"]
+    assert {bar.get_hatch() for bar in ax.patches} == {"", "xx"}
+    assert picture.text == "Measured: a crash: 3 runs of 2 jobs up to 4 s: 2 done, 1 killed."
+
+
+def test_two_pictures_share_their_time():
+    """Measured above, simulated below: a stranger compares without measuring."""
+
+    def upper(ax):
+        return tk.plots.timeline(ax, ROWS, title="above", end_s=4.0)
+
+    def lower(ax):
+        return tk.plots.timeline(ax, ROWS.iloc[:1], title="below", end_s=9.0)
+
+    text = tk.plots.picture(upper, below=lower).text
+
+    assert text.startswith("above: 3 runs")
+    assert "below: 1 runs" in text
