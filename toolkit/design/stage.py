@@ -115,7 +115,8 @@ class Stage:
     ``patience``: the law of how long a job waits for a worker before it leaves (abandoned).
     ``share``: the share of jobs that come here at all, the others pass by (a cache miss).
     ``fan_out`` splits a job into tasks; ``shed`` turns away what has waited too long.
-    ``when_full="block"``: a job before a full stage waits, and keeps the worker of the stage before.
+    ``when_full``: a job before a full stage is told so (``"reject"``), is dropped and its caller hears
+    nothing (``"drop"``), or waits and keeps the worker of the stage before (``"block"``).
     ``outages``: spells in which no service starts.
     ``routes``: the share of jobs that go on to each named stage, the rest leaves; ``None``: to the next.
     ``delivery``: the protocol between queue and workers; ``None``: an idle worker takes the next job at
@@ -136,7 +137,7 @@ class Stage:
     share: float = 1.0
     fan_out: FanOut | None = None
     shed: ControlledDelay | None = None
-    when_full: Literal["reject", "block"] = "reject"
+    when_full: Literal["reject", "drop", "block"] = "reject"
     outages: Sequence[Outage] = ()
     routes: Mapping[str, float] | None = None
     delivery: Delivery | None = None
@@ -156,7 +157,7 @@ class Stage:
         _check.share("failure", self.failure)
         _check.share("share", self.share)
         _check.choice("order", self.order, ORDERS)
-        _check.choice("when_full", self.when_full, ("reject", "block"))
+        _check.choice("when_full", self.when_full, ("reject", "drop", "block"))
         if self.patience is not None and not is_law(self.patience):
             raise ValueError(f"patience must be a law of waits or None, got {self.patience!r}")
         parts = {"retry": Retry, "limiter": TokenBucket, "fan_out": FanOut}

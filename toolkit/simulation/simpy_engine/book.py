@@ -41,12 +41,22 @@ class EndlessError(Exception):
 class Call:
     """One request for a job's work, and whether anybody still wants the answer."""
 
-    __slots__ = ("branch", "deadline_s", "is_sent", "job", "moved_on", "parent", "unwanted")
+    __slots__ = (
+        "branch",
+        "deadline_s",
+        "is_sent",
+        "is_silent",
+        "job",
+        "moved_on",
+        "parent",
+        "unwanted",
+    )
 
     def __init__(self, job: int, parent: Call | None = None, branch: int = 0) -> None:
         self.job, self.parent, self.branch = job, parent, branch
         self.unwanted: int | None = None  # LATE or DUPLICATE, once nobody waits for it
         self.deadline_s: float = parent.deadline_s if parent else inf
+        self.is_silent = False  # it was dropped, and its caller hears nothing
         self.is_sent = False  # as a message, which closes its own rows
         self.moved_on: simpy.Event | None = None  # what the last stage's worker waits for
 

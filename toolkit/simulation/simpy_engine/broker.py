@@ -25,8 +25,6 @@ from toolkit.simulation.simpy_engine.book import (
     LEFT,
     OUTAGE_ENDS,
     QUEUED_S,
-    REJECTED,
-    TURNED_AWAY,
     Call,
     Draws,
     Later,
@@ -127,9 +125,8 @@ class Broker(Dispatch):
     def enter(self, row: Row, call: Call) -> Steps:
         """Go in if there is a place, or wait for one if that is the rule."""
         if self.full():
-            if self.stage.when_full == "reject":
-                self.close_row(row, TURNED_AWAY)
-                return REJECTED
+            if self.stage.when_full != "block":
+                return self.turn_away(row, call)
             yield from self.await_place()
         else:
             self.inside += 1

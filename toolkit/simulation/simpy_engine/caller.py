@@ -22,7 +22,6 @@ from toolkit.simulation.simpy_engine.book import (
     DUPLICATE,
     LATE,
     LIMITED,
-    LOST,
     REJECTED,
     Call,
     Draws,
@@ -107,9 +106,11 @@ class CallerAtWork:
             while True:
                 alive = [copy.process for copy in copies if copy.outcome is None]
                 yield simpy.AnyOf(self.env, [*alive, timer, alarm])
-                answers = [outcome for copy in copies if (outcome := copy.outcome) is not None]
-                if timeout_s < inf:  # what is lost never answers, so the caller waits
-                    answers = [outcome for outcome in answers if outcome != LOST]
+                answers = [
+                    copy.outcome
+                    for copy in copies
+                    if copy.outcome is not None and (timeout_s == inf or copy.is_heard)
+                ]
                 if DONE in answers:
                     leave(copies, DUPLICATE, cancels=hedge is not None and hedge.cancels)
                     return DONE

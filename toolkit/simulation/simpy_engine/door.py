@@ -99,6 +99,12 @@ class Door:
         yield self.env.timeout(pause_s)
         return self.env.now, self.env.now - before_s
 
+    def turn_away(self, row: Row, call: Call) -> int:
+        """Let a job not in, with or without a word."""
+        call.is_silent = self.stage.when_full == "drop"
+        self.close_row(row, TURNED_AWAY)
+        return REJECTED
+
     def open_row(self, job: int, queued_s: float, paused_s: float = 0.0) -> Row:
         """Write down that an attempt has come to the door."""
         self.made[job] = attempt = self.made[job] + 1

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import simpy
 
-from toolkit.simulation.simpy_engine.book import ABANDONED, Call, Steps
+from toolkit.simulation.simpy_engine.book import ABANDONED, LOST, Call, Steps
 
 if TYPE_CHECKING:
     from toolkit.simulation.simpy_engine.system import System
@@ -36,6 +36,11 @@ class Fork:
         """What came of it, ``None`` while it is under way."""
         outcome: int | None = self.process.value if self.process.processed else None
         return outcome
+
+    @property
+    def is_heard(self) -> bool:
+        """Whether the caller learns of the outcome: not of what is lost or dropped without a word."""
+        return self.outcome != LOST and not self.call.is_silent
 
 
 def leave(forks: Sequence[Fork], mark: int, *, cancels: bool) -> None:

@@ -18,6 +18,7 @@ from toolkit.simulation.simpy_engine.book import (
     DUPLICATE,
     JOB,
     LOST,
+    OK,
     OUTCOME,
     PREEMPTED,
     TURNED_AWAY,
@@ -107,7 +108,7 @@ class Leases(Door):
         message, row = lease.message, lease.row
         worked = self.close_served(row, message.call)
         self.system.open_rows -= 1
-        if worked and message.is_settled:
+        if row[OUTCOME] == OK and message.is_settled:
             row[OUTCOME] = DUPLICATE
         if worked and self.holds and not message.is_settled:
             message.call.moved_on = self.env.event()

@@ -16,9 +16,7 @@ from toolkit.simulation.simpy_engine.book import (
     DEAD,
     DONE,
     JOB,
-    REJECTED,
     STARTED_S,
-    TURNED_AWAY,
     WORKER,
     Call,
     Row,
@@ -46,8 +44,7 @@ class Station(Door):
     def enter(self, row: Row, call: Call) -> Steps:
         """Queue for a worker, be served, and learn whether it worked."""
         if self.stage.capacity is not None and self.full(self.stage.capacity):
-            self.close_row(row, TURNED_AWAY)
-            return REJECTED
+            return self.turn_away(row, call)
         if call.moved_on is not None:
             call.move_on()
         with self.workers.request() as turn:
@@ -81,8 +78,7 @@ class SharedStation(Door):
     def enter(self, row: Row, call: Call) -> Steps:
         """Be served together with all the others."""
         if self.stage.capacity is not None and len(self.ends) >= self.stage.capacity:
-            self.close_row(row, TURNED_AWAY)
-            return REJECTED
+            return self.turn_away(row, call)
         call.move_on()
         self.catch_up()
         row[STARTED_S], row[WORKER] = self.env.now, 0
