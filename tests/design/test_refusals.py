@@ -100,7 +100,7 @@ BAD = [
     (tk.Delivery, "countdown", 3, "countdown must be a law of delays, got 3"),
     (tk.Delivery, "crashes", [3], r"crashes must be a list of Crash\(...\), got \[3\]"),
     (stage, "order", "best", "order must be 'fifo', .* or 'shared', got 'best'"),
-    (stage, "when_full", "wait", "when_full must be 'reject' or 'block', got 'wait'"),
+    (stage, "when_full", "wait", "when_full must be 'reject', 'drop' or 'block', got 'wait'"),
     (stage, "patience", 3, "patience must be a law of waits or None, got 3"),
     (stage, "share", 1.5, "share must be from 0 to 1, got 1.5"),
     (stage, "fan_out", 3, r"fan_out must be a FanOut\(...\) or None, got 3"),

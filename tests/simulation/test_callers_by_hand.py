@@ -85,7 +85,7 @@ def test_a_copy_that_its_lease_has_left_behind_runs_on_when_the_call_is_taken_ba
     caller = tk.Caller(timeout=3, on_timeout="cancel")
     run = played([0], stage(5.0, delivery=lease), caller)
 
-    assert table(run) == [(0, 5, "duplicate"), (None, 3, "cancelled")]
+    assert table(run) == [(0, 5, "late"), (None, 3, "cancelled")]
     assert outcomes(run) == ["abandoned"]
 
 

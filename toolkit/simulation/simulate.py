@@ -95,7 +95,7 @@ def _stopped(system: System) -> list[str]:
     made, jobs = len(system.attempts), system.streams.jobs
     text = (
         f"stopped at {system.env.now:g} s after {made:,} attempts for {jobs:,} jobs: "
-        "this would hardly have ended; give horizon_s to say when it shall"
+        "this would hardly have ended; a horizon_s, a pause between tries or fewer of them would end it"
     )
     return [text]
 

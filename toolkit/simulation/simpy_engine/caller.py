@@ -28,7 +28,7 @@ from toolkit.simulation.simpy_engine.book import (
     Later,
     Steps,
 )
-from toolkit.simulation.simpy_engine.forks import Fork, leave
+from toolkit.simulation.simpy_engine.forks import Fork, heard, leave
 from toolkit.simulation.streams import Purpose
 
 if TYPE_CHECKING:
@@ -66,6 +66,8 @@ class CallerAtWork:
             if price is None:
                 return outcome
             assert self.caller.retry is not None
+            self.system.tries += 1
+            self.system.check_endless()
             luck = self.jitter[number][job]
             pause_s = self.caller.retry.backoff.pause_s(retries, luck, pause_s)
             yield self.env.timeout(pause_s)
@@ -106,11 +108,7 @@ class CallerAtWork:
             while True:
                 alive = [copy.process for copy in copies if copy.outcome is None]
                 yield simpy.AnyOf(self.env, [*alive, timer, alarm])
-                answers = [
-                    copy.outcome
-                    for copy in copies
-                    if copy.outcome is not None and (timeout_s == inf or copy.is_heard)
-                ]
+                answers = heard(copies, all_of_them=timeout_s == inf)
                 if DONE in answers:
                     leave(copies, DUPLICATE, cancels=hedge is not None and hedge.cancels)
                     return DONE

@@ -37,10 +37,18 @@ class Fork:
         outcome: int | None = self.process.value if self.process.processed else None
         return outcome
 
-    @property
-    def is_heard(self) -> bool:
-        """Whether the caller learns of the outcome: not of what is lost or dropped without a word."""
-        return self.outcome != LOST and not self.call.is_silent
+
+def heard(forks: Sequence[Fork], *, all_of_them: bool) -> list[int]:
+    """Return the outcomes that a caller learns of; of what is lost or dropped it hears nothing.
+
+    ``all_of_them``: it has no time-out, so it would wait for ever for those.
+    """
+    outcomes = [(fork.outcome, fork.call.is_silent) for fork in forks]
+    return [
+        outcome
+        for outcome, is_silent in outcomes
+        if outcome is not None and (all_of_them or (outcome != LOST and not is_silent))
+    ]
 
 
 def leave(forks: Sequence[Fork], mark: int, *, cancels: bool) -> None:

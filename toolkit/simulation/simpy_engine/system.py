@@ -61,6 +61,7 @@ class System:
         self.moment_s, self.made_before = 0.0, 0  # this moment, and the rows made before it
         shares = {kind.name: kind.share for kind in design.classes}
         self.classes = streams.classes(shares) if shares else None
+        self.tries = 0  # of callers, beside the first
         self.stations = [self.build(number, stage) for number, stage in enumerate(design.stages)]
         self.callers = [
             CallerAtWork(self, level, caller) for level, caller in enumerate(design.callers)
@@ -174,7 +175,7 @@ class System:
 
     def check_endless(self) -> None:
         """Stop a run that makes attempts without end: without a horizon, or all at one moment."""
-        made = len(self.attempts)
+        made = len(self.attempts) + self.tries
         if self.env.now > self.moment_s:
             self.moment_s, self.made_before = self.env.now, made
         most_at_once = MOST_ROWS_PER_JOB * self.streams.jobs + MOST_ROWS_AT_ONCE
