@@ -241,3 +241,11 @@ def test_no_notebook_stores_outputs_but_where_they_are_checked():
     ]
 
     assert stored == []
+
+
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "notebooks").glob("*.ipynb")), ids=lambda path: path.stem
+)
+def test_no_notebook_stores_the_state_of_its_widgets(path):
+    """A hundred kilobytes that change with every run and show nobody anything."""
+    assert "widgets" not in json.loads(path.read_text())["metadata"]

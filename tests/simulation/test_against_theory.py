@@ -123,6 +123,59 @@ def tandem():
     }
 
 
+def batches():
+    """Let the second of a batch wait for the first, however low the load."""
+    sizes = [1, 2, 5]
+    exact = tk.theory.batch_mm1(
+        batch_rate_per_s=0.25,
+        batch_mean=sum(sizes) / 3,
+        batch_second_moment=sum(n * n for n in sizes) / 3,
+        service_rate_per_s=1.0,
+    )
+    arrivals = tk.Batches(arrivals=tk.Poisson(rate_per_s=0.25), sizes=sizes)
+    stages = [tk.Stage(name="work", service=EXPONENTIAL)]
+    return tk.Design(arrivals=arrivals, stages=stages), {"wait_mean_s": exact.wait_s}
+
+
+def last_come_first_served():
+    """Who is next changes who waits, not how long they wait on average."""
+    exact = tk.theory.mm1(arrival_rate_per_s=0.6, service_rate_per_s=1.0)
+    return pool(0.6, EXPONENTIAL, order="lifo"), {"wait_mean_s": exact.wait_s}
+
+
+def served_at_random():
+    exact = tk.theory.mg1(arrival_rate_per_s=0.6, service=GAMMA)
+    return pool(0.6, GAMMA, order="random"), {"wait_mean_s": exact.wait_s}
+
+
+def one_at_a_time_per_instance():
+    """Blocking pops by single-slot instances without prefetch are one shared queue."""
+    exact = tk.theory.mmc(arrival_rate_per_s=1.5, service_rate_per_s=1.0, servers=3)
+    delivery = tk.Delivery(instances=3, fetch=tk.BlockingPop())
+    return pool(1.5, EXPONENTIAL, workers=3, delivery=delivery), {"wait_mean_s": exact.wait_s}
+
+
+def two_choices_with_replacement():
+    """To look at the same queue twice is to look at one."""
+    exact_s = tk.theory.join_shortest_sojourn_s(
+        arrival_rate_per_s=1.4,
+        service_rate_per_s=1.0,
+        servers=2,
+        choices=2,
+        longest=60,
+        replace=True,
+    )
+    push = tk.Push(to="shortest", choices=2, replacement=True)
+    delivery = tk.Delivery(instances=2, fetch=push, prefetch=math.inf)
+    return pool(1.4, EXPONENTIAL, workers=2, delivery=delivery), {"sojourn_mean_s": exact_s}
+
+
+def those_who_come_at_all():
+    """Let a share of the jobs pass by: what is left of a Poisson stream is one."""
+    exact = tk.theory.mm1(arrival_rate_per_s=0.6, service_rate_per_s=1.0)
+    return pool(2.0, EXPONENTIAL, share=0.3), {"wait_mean_s": 0.3 * exact.wait_s}
+
+
 MODELS = {
     model.__name__: model
     for model in (
@@ -137,12 +190,24 @@ MODELS = {
         bucket_that_drops,
         bucket_that_makes_wait,
         tandem,
+        batches,
+        last_come_first_served,
+        served_at_random,
+        one_at_a_time_per_instance,
+        two_choices_with_replacement,
+        those_who_come_at_all,
     )
 }
 """Each returns a design and the exact value of some figures; counts of outcomes as shares of jobs."""
 
-WARM_UP = {"mmc": 1_200, "mmck": 500, "bucket_that_drops": 100, "loss_system": 200}
-LENGTH = {"mmc": 3_500}
+WARM_UP = {
+    "mmc": 1_200,
+    "those_who_come_at_all": 800,
+    "mmck": 500,
+    "bucket_that_drops": 100,
+    "loss_system": 200,
+}
+LENGTH = {"mmc": 3_500, "those_who_come_at_all": 4_000}
 
 
 def figures(design, seed, warmup, jobs):

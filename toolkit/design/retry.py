@@ -99,22 +99,27 @@ class GrpcThrottle:
 
     def start(self) -> RunningBudget:
         """Return the throttle at work, full."""
-        return _Throttle(self, self.max_tokens)
+        return _Throttle(
+            *(round(1000 * x) for x in (self.max_tokens, self.token_ratio, self.max_tokens))
+        )
 
 
 @dataclass(slots=True)
 class _Throttle:
-    rule: GrpcThrottle
-    tokens: float
+    """Counted in thousandths of a token, as gRPC does, so that ten tenths are one."""
+
+    most: int
+    earned: int
+    tokens: int
 
     def failed(self) -> None:
-        self.tokens = max(0.0, self.tokens - 1.0)
+        self.tokens = max(0, self.tokens - 1000)
 
     def take(self, *, timed_out: bool) -> float | None:  # noqa: ARG002, one form for all budgets
-        return 0.0 if self.tokens > self.rule.max_tokens / 2 else None
+        return 0.0 if 2 * self.tokens > self.most else None
 
     def succeeded(self, last_price: float | None) -> None:  # noqa: ARG002
-        self.tokens = min(self.rule.max_tokens, self.tokens + self.rule.token_ratio)
+        self.tokens = min(self.most, self.tokens + self.earned)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

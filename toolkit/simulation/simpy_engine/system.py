@@ -14,6 +14,7 @@ Where a design has callers, services end before callers give up, and those befor
 
 from __future__ import annotations
 
+import gc
 from itertools import count
 from math import nan
 from typing import TYPE_CHECKING
@@ -183,9 +184,18 @@ class System:
             raise EndlessError
 
     def run(self, horizon_s: float | None) -> bool:
-        """Run to the end or the horizon; say whether it was stopped because it did not end."""
+        """Run to the end or the horizon; say whether it was stopped because it did not end.
+
+        What is under way is alive, however long one looks for garbage; with ten thousands of requests
+        waiting that search would take most of the time, so it waits until the run is over.
+        """
+        was_collecting = gc.isenabled()
+        gc.disable()
         try:
             self.env.run(until=horizon_s)
         except EndlessError:
             return True
+        finally:
+            if was_collecting:
+                gc.enable()
         return False
