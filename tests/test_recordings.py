@@ -293,3 +293,28 @@ def test_a_replayed_law_gives_each_job_its_own_value():
     assert math.isclose(law.moment(2), 7.0)
     with pytest.raises(ValueError, match="jobs must be <= 3"):
         law.draw_s(None, 4)
+
+
+@pytest.mark.parametrize(
+    ("name", "died_s"),
+    [
+        ("celery-redis-kill-late", 1.04),
+        ("sidekiq-kill", 3.0),
+        ("celery-redis-child-kill-late", 0.53),
+    ],
+)
+def test_a_killed_execution_ends_when_its_process_died(name, died_s):
+    """A row without an end is not a job that ran on."""
+    rows = recorded(name).executions
+    killed = rows[rows["outcome"] == "crashed"]
+
+    assert not killed.empty
+    assert killed["ended_s"].to_numpy() == pytest.approx(died_s, abs=0.02)
+    assert not rows["ended_s"].isna().any()
+
+
+def test_of_copies_the_first_that_ends_counts():
+    rows = recorded("celery-redis-eta-duplicates-late").executions
+
+    assert (rows.groupby("job")["outcome"].apply(lambda words: (words == "ok").sum()) == 1).all()
+    assert (rows["outcome"] == "duplicate").sum() == len(rows) - rows["job"].nunique()

@@ -43,6 +43,30 @@ class Recording:
         """A row a job, in order of sending: ``sent_s``, ``asked_s``, ``due_s`` and the first start."""
         return self.rows.groupby("job").first()
 
+    @property
+    def executions(self) -> pd.DataFrame:
+        """The rows that started, with an ``outcome``: ok, duplicate or crashed.
+
+        Of a job's executions that ended the first is ok; one that was killed ends with its process.
+        Not for experiments in which jobs fail: their rows do not tell.
+        """
+        rows = self.rows.dropna(subset=["started_s"]).copy()
+        later = rows["ended_s"] > rows.groupby("job")["ended_s"].transform("min")
+        rows["outcome"] = np.where(later, "duplicate", "ok")
+        rows.loc[rows["ended_s"].isna(), "outcome"] = "crashed"
+        rows["ended_s"] = rows["ended_s"].fillna(rows["worker"].map(self._deaths_s()))
+        return rows
+
+    def _deaths_s(self) -> dict[int, float | None]:
+        """Return when each worker died, or one of its children."""
+        if "child_killed_s" in self.facts:
+            return {0: self.facts["child_killed_s"]}
+        workers = self.facts.get("workers", [])
+        processes = self.facts.get("processes", [])
+        return {number: worker["killed_s"] for number, worker in enumerate(workers)} | {
+            process["worker"]: process["ended_s"] for process in processes
+        }
+
     def waits_s(self) -> Array:
         """Return how long after its sending each job started first, in seconds."""
         jobs = self.jobs

@@ -1,4 +1,4 @@
-"""The panels of notebooks 02, 03 and 07 show what their sentences say, and follow their controls."""
+"""The panels of notebooks 03 and 07 show what their sentences say, and follow their controls."""
 
 import math
 
@@ -6,38 +6,7 @@ import pytest
 
 import toolkit as tk
 
-jobs, metastable, retries = tk.panels.jobs, tk.panels.metastable, tk.panels.retries
-
-
-def test_who_acknowledges_before_the_work_loses_the_job_and_nobody_else():
-    """The one setting that notebook 02 is about."""
-    table = jobs.fates()
-
-    assert set(table.index[table["lost"] > 0]) == {"Celery, Redis, early ack", "Sidekiq 6.4"}
-    assert (table["done"] + table["lost"] == 10).all()
-    assert (table.loc[table["lost"] == 0, "started twice"] == 1).all()
-    assert table.loc["Celery, RabbitMQ, late ack", "victim done after_s"] < 10
-    assert 60 <= table.loc["Azure Service Bus", "victim done after_s"] <= 70
-    assert 240 <= table.loc["Hangfire 1.8, SQL", "victim done after_s"] <= 310
-
-
-def test_a_recording_stands_above_its_twin():
-    text = jobs.experiment("celery-redis-rate-limit-kombu562").text
-
-    assert "Measured: celery-redis-rate-limit-kombu562: 5 runs of 5 jobs" in text
-    assert "Simulated: celery-redis-rate-limit-kombu562: 5 runs of 5 jobs" in text
-
-
-def test_the_crash_panel_follows_product_and_moment():
-    panel = jobs.crash()
-
-    assert panel.summary.endswith("Lost for good: 1.")
-    panel.controls["at_s"].value = 0.0
-    assert panel.summary.endswith("10 done. Lost for good: 0.")
-    panel.controls["at_s"].value = 3.0
-    panel.controls["product"].value = "Celery, RabbitMQ, late ack"
-    assert "1 killed" in panel.summary
-    assert panel.summary.endswith("Lost for good: 0.")
+metastable, retries = tk.panels.metastable, tk.panels.retries
 
 
 def test_retries_help_a_quiet_service_and_bury_a_busy_one():

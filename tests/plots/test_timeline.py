@@ -47,3 +47,22 @@ def test_two_pictures_share_their_time():
 
     assert text.startswith("above: 3 runs")
     assert "below: 1 runs" in text
+
+
+def test_what_starts_later_is_told_at_the_margin_and_not_drawn():
+    """An hour on the axis would hide the seconds that matter."""
+    late = pd.concat([ROWS, ROWS.iloc[[0]].assign(started_s=3690.0, ended_s=3692.0, outcome="ok")])
+    axes = []
+
+    def draw(ax):
+        axes.append(ax)
+        return tk.plots.timeline(ax, late, title="a crash", end_s=10.0, marks={"kill at 1 s": 1.0})
+
+    text = tk.plots.picture(draw).text
+    (ax,) = axes
+
+    assert len(ax.patches) == 3
+    assert ax.get_xlim()[1] < 11
+    assert "job 7: from 3,690 s on ▶" in [label.get_text() for label in ax.texts]
+    assert "kill at 1 s" in [label.get_text() for label in ax.get_legend().get_texts()]
+    assert text.endswith("1 killed, the last starts at 3,690 s, kill at 1 s.")

@@ -4,8 +4,19 @@ A panel does no arithmetic.  It hands the values of its controls to a function t
 and returns a sentence, and shows both; the sentence is the picture's text for screen readers too.
 """
 
-from toolkit.panels import jobs, metastable, retries
+from toolkit.panels import jobs, metastable, products, retries, witnesses
 from toolkit.panels.panel import Panel
 from toolkit.panels.staffing import RETRIES, advised, checked, staffing
 
-__all__ = ["RETRIES", "Panel", "advised", "checked", "jobs", "metastable", "retries", "staffing"]
+__all__ = [
+    "RETRIES",
+    "Panel",
+    "advised",
+    "checked",
+    "jobs",
+    "metastable",
+    "products",
+    "retries",
+    "staffing",
+    "witnesses",
+]

@@ -1,140 +1,171 @@
-"""Background jobs: recorded experiments beside their twins, and one workload on every product."""
+"""Background jobs in pictures: recorded experiments beside their twins, and a crash on any product."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
 
 from toolkit import plots
-from toolkit.arrivals import Trace
-from toolkit.design import Crash, Design, Stage
-from toolkit.laws import Deterministic
+from toolkit.lessons import Prediction
 from toolkit.panels.panel import Panel
+from toolkit.panels.products import PRODUCTS, one_crash
+from toolkit.panels.witnesses import LOADS, again_s, simulated, waits_ms
 from toolkit.plots import Picture
-from toolkit.recordings import recorded, replay
-from toolkit.simulation import Run, simulate
-from toolkit.systems import (
-    azure_service_bus,
-    azure_storage_queue,
-    celery,
-    cloud_tasks,
-    hangfire,
-    sidekiq,
-    sqs,
-)
+from toolkit.recordings import recorded
 
 if TYPE_CHECKING:
+    import ipywidgets
     from matplotlib.axes import Axes
 
-SHORT = Deterministic(value_s=2.0)
-_CELERY: dict[str, Any] = {"version": "5.7", "instances": 2, "concurrency": 1}
-# what Cloud Tasks' documentation leaves open; these values are those that users report
-_CLOUD_TASKS: dict[str, Any] = {
-    "max_dispatches_per_s": 500,
-    "max_burst_size": 100,
-    "max_concurrent_dispatches": 2,
-    "max_attempts": 100,
-    "min_backoff_s": 0.1,
-    "max_backoff_s": 3600,
-    "max_doublings": 16,
-}
-PRODUCTS: dict[str, Callable[..., Stage]] = {
-    "Celery, Redis, early ack": partial(celery, broker="redis", **_CELERY),
-    "Celery, Redis, late ack": partial(celery, broker="redis", acks_late=True, **_CELERY),
-    "Celery, RabbitMQ, late ack": partial(celery, broker="rabbitmq", acks_late=True, **_CELERY),
-    "Sidekiq 6.4": partial(sidekiq, version="6.4.1", processes=2, concurrency=1),
-    "Hangfire 1.8, SQL": partial(hangfire, version="1.8", storage="sql", servers=2, workers=1),
-    "Amazon SQS": partial(sqs, consumers=2, wait_time_s=20),
-    "Google Cloud Tasks": partial(cloud_tasks, instances=2, **_CLOUD_TASKS),
-    "Azure Storage Queue": partial(azure_storage_queue, poll_every_s=1.0, consumers=2),
-    "Azure Service Bus": partial(azure_service_bus, processors=2),
-}
-"""Each product with two workers and its defaults, work of 2 s a job."""
+_KILLED = "celery-redis-kill-late"
 
 
-def one_crash(product: str, *, jobs: int = 10, at_s: float = 3.0) -> Run:
-    """Run ``jobs`` jobs, one a second, on two workers; one worker dies at ``at_s`` and stays away."""
-    crashes = [Crash(at_s=at_s)] if at_s else []
-    stage = PRODUCTS[product](service=SHORT, crashes=crashes)
-    times_s = np.arange(jobs, dtype=float)
-    return simulate(Design(arrivals=Trace(times_s=times_s), stages=[stage]), horizon_s=8_000.0)
-
-
-def fates(products: Mapping[str, object] | None = None) -> pd.DataFrame:
-    """Return a row a product: what became of ten jobs when one of two workers died."""
-    rows = {}
-    for product in products or PRODUCTS:
-        run = one_crash(product)
-        worked = run.attempts[run.attempts["worker"] >= 0]
-        hit = worked.loc[worked["outcome"] == "crashed", "job"]
-        is_done = run.jobs["outcome"] == "done"
-        rows[product] = {
-            "done": is_done.sum(),
-            "lost": (run.jobs["outcome"] == "lost").sum(),
-            "started twice": int((worked.groupby("job").size() > 1).sum()),
-            "victim done after_s": run.jobs.loc[hit, "sojourn_s"].where(is_done).max(),
-            "all done at_s": run.jobs["finished_s"].max(),
-        }
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("product").round(1)
-
-
-def experiment(name: str, *, until_s: float | None = None) -> Picture:
+def experiment(name: str, *, title: str) -> Picture:
     """Return a recording above its twin: who ran which job when."""
-    rows = recorded(name).rows
-    measured = rows.assign(outcome=np.where(rows["ended_s"].isna(), "crashed", "ok"))
-    simulated = replay(name).attempts
-    shift_s = recorded(name).facts.get("idle_s", 0.0)
-    simulated = simulated[simulated["worker"] >= 0].copy()
-    simulated[["started_s", "ended_s"]] -= shift_s
-    end_s = until_s or float(max(measured["ended_s"].max(), simulated["ended_s"].max()))
+    measured, slots = recorded(name).executions, int(recorded(name).facts.get("concurrency", 1))
+    # a simulated worker is a slot, and slots are numbered through
+    measured["worker"] = measured["worker"] * slots + measured["slot"] * (slots > 1)
+    witnesses = {"Measured": measured, "Simulated": simulated(name)}
+    end_s = max(float(rows["ended_s"].max()) for rows in witnesses.values())
 
-    def draw(title: str, rows: pd.DataFrame) -> Callable[[Axes], str]:
-        shown = rows[rows["started_s"] < end_s]
-        return lambda axes: plots.timeline(axes, shown, title=f"{title}: {name}", end_s=end_s)
+    def draw(witness: str, *, legend: bool) -> Callable[[Axes], str]:
+        rows, said = witnesses[witness], f"{witness}: {title}"
+        return lambda axes: plots.timeline(axes, rows, title=said, end_s=end_s, legend=legend)
 
-    caption = "Above: measured on loopback. Below: simulated, the same sends and lengths of work. Workers are numbered by each for itself."
+    caption = (
+        f"Recording {name}: real workers on one machine. "
+        "The twin has the same sends and lengths of work; who is called worker 0 is chance."
+    )
     return plots.picture(
-        draw("Measured", measured), below=draw("Simulated", simulated), caption=caption
+        draw("Measured", legend=True), below=draw("Simulated", legend=False), caption=caption
     )
 
 
-def waits(*names: str) -> pd.DataFrame:
-    """Return wait percentiles in ms, measured and simulated, a row a recording."""
-    rows = {}
-    for name in names:
-        levels = (50, 90, 99)
-        measured = np.percentile(recorded(name).waits_s(), levels) * 1000
-        simulated = np.percentile(replay(name, slept=True).jobs["wait_s"], levels) * 1000
-        for level, real, model in zip(levels, measured, simulated, strict=True):
-            rows[name, f"p{level}"] = {"measured_ms": real, "simulated_ms": model}
-    table = pd.DataFrame.from_dict(rows, orient="index")
-    table.index = pd.MultiIndex.from_tuples(table.index, names=["recording", "percentile"])
-    return table.round(1)
+def killed(guess: Prediction | None = None) -> Panel:
+    """Return the worker killed with a late acknowledgement on Redis, and the ``guess`` beside it."""
+    killed_s = float(recorded(_KILLED).facts["workers"][0]["killed_s"])
+    witnesses = {"measured": recorded(_KILLED).executions, "simulated": simulated(_KILLED)}
+    rows = pd.concat(
+        [
+            rows.assign(worker=[f"{witness}, worker {k}" for k in rows["worker"]])
+            for witness, rows in witnesses.items()
+        ]
+    )
+
+    again = [
+        f"{witness}, job 0 runs again {again_s(rows):.1f} s after the kill"
+        for witness, rows in witnesses.items()
+    ]
+
+    def draw(axes: Axes) -> str:
+        marks, end_s = {f"worker 0 killed at {killed_s:.1f} s": killed_s}, 95.0
+        if guess and guess.value is not None:
+            marks[f"your guess: {guess.value:g} s after it"] = killed_s + guess.value
+            # a guess that is far out is in the legend, and not worth the rest of the picture
+            end_s = max(end_s, min(1.05 * (killed_s + guess.value), 300.0))
+        title = "A killed worker's job comes back when somebody sweeps"
+        plots.timeline(axes, rows, title=title, end_s=end_s, names="", marks=marks)
+        return f"{title}: {'; '.join([*again, *marks])}."
+
+    caption = f"Recording {_KILLED} and its twin: Celery 5.7, late acknowledgement, visibility time-out 5 s, sweep by default."
+    return Panel(draw, {}, caption=caption, guess=guess)
+
+
+def loads() -> Panel:
+    """Return a panel: the waits of random jobs at three loads, measured and simulated."""
+    from ipywidgets import Dropdown  # noqa: PLC0415, widgets only in a notebook
+
+    def draw(axes: Axes, *, product: str) -> str:
+        axes.set_title(f"{product}: 150 s of random jobs on four slots")
+        shown = {f"{load} busy": waits_ms(name) for load, name in LOADS[product].items()}
+        return f"{product}: {plots.waits(axes, shown)}"
+
+    caption = (
+        "Poisson arrivals, exponential sleeps. Simulated: one run with the recorded arrivals and lengths, "
+        "and the product's own time a job; nothing is left to chance, so there is no band."
+    )
+    control = Dropdown(options=list(LOADS), description="Product", **_look())
+    return Panel(draw, {"product": control}, caption=caption)
+
+
+def lumps(*, until_s: float = 60.0) -> Picture:
+    """Return how late each scheduled job of Sidekiq started, over the moment it was due."""
+    name = "sidekiq-scheduled"
+    due_s = recorded(name).jobs["due_s"].sort_values()
+    due_s = due_s[due_s <= until_s]
+    curves = {}
+    for witness, rows in (("measured", recorded(name).executions), ("simulated", simulated(name))):
+        late_s = rows.set_index("job").loc[due_s.index, "started_s"] - due_s
+        curves[witness] = (due_s.to_numpy(), late_s.to_numpy())
+
+    def draw(axes: Axes) -> str:
+        title = "Sidekiq: jobs due at different moments start together, at the next poll"
+        axes.set_title(title)
+        plots.lines(axes, curves, xlabel="moment a job was due, s", ylabel="late by, s")
+        late = [
+            f"{witness}, late by {late_s.mean():.1f} s in the mean and {late_s.max():.1f} s at most"
+            for witness, (_, late_s) in curves.items()
+        ]
+        return f"{title}: {'; '.join(late)}."
+
+    caption = (
+        f"Recording {name}: Sidekiq 6.4.1, one process, jobs due at random moments; along a falling edge one poll "
+        "started them all. The twin draws polls of its own by the same rule, so its teeth stand elsewhere."
+    )
+    return plots.picture(draw, caption=caption)
 
 
 def crash() -> Panel:
     """Return a panel: ten jobs on two workers of a product, one of which dies at a chosen moment."""
-    from ipywidgets import Dropdown, FloatSlider, Layout  # noqa: PLC0415, widgets only in a notebook
 
-    def draw(axes: Axes, *, product: str, at_s: float) -> str:
-        run = one_crash(product, at_s=at_s)
+    def draw(axes: Axes, *, product: str, ack: str, prefetch: int, at_s: float) -> str:
+        settings: dict[str, Any] = {}
+        if "Celery" in product:
+            settings = {"acks_late": ack == "late", "prefetch_multiplier": prefetch}
+        run = one_crash(product, at_s=at_s, **settings)
         rows = run.attempts[run.attempts["worker"] >= 0]
         lost = int((run.jobs["outcome"] == "lost").sum())
-        end_s = float(min(rows["started_s"].max() + 3.0, 8_000.0))
-        said = plots.timeline(axes, rows, title=f"Simulated: {product}", end_s=end_s)
+        marks = {f"worker 0 dies at {at_s:g} s": at_s} if at_s else {}
+        title = f"{product}, {ack} ack, prefetch {prefetch}" if settings else product
+        said = plots.timeline(
+            axes, rows, title=f"Simulated: {title}; lost: {lost}", end_s=40.0, marks=marks
+        )
         return f"{said} Lost for good: {lost}."
 
-    look = {"style": {"description_width": "140px"}, "layout": Layout(width="480px")}
+    caption = (
+        "Simulated: a job a second, ten in all, each of 2 s; two workers; the dead one stays away; 0 is no death. "
+        "Settings not shown are the product's defaults."
+    )
+    return Panel(draw, _crash_controls(), caption=caption)
+
+
+def _crash_controls() -> dict[str, ipywidgets.Widget]:
+    from ipywidgets import Dropdown, FloatSlider, IntSlider  # noqa: PLC0415
+
+    look = _look()
+    slider = look | {"continuous_update": False}
+    names = [name for name in PRODUCTS if "acks_late" not in name]
     controls = {
-        "product": Dropdown(options=list(PRODUCTS), description="Product", **look),
+        "product": Dropdown(options=names, description="Product", **look),
+        "ack": Dropdown(options=["early", "late"], description="Acknowledge", **look),
+        "prefetch": IntSlider(4, 1, 8, description="Prefetch a slot", **slider),
         "at_s": FloatSlider(
-            3.0, min=0.0, max=9.0, step=0.5, description="Worker 0 dies at, s",
-            continuous_update=False, **look,
+            3.0, min=0.0, max=9.0, step=0.5, description="Worker 0 dies at, s", **slider
         ),
-    }  # fmt: skip
-    caption = "Simulated: a job a second, each of 2 s, two workers with the product's defaults; the dead worker stays away; 0 is no death."
-    return Panel(draw, controls, caption=caption)
+    }
+
+    def follow(change: dict[str, str]) -> None:
+        """Only Celery leaves these two to the user."""
+        for name in ("ack", "prefetch"):
+            controls[name].disabled = "Celery" not in change["new"]
+
+    controls["product"].observe(follow, names="value")
+    return controls
+
+
+def _look() -> dict[str, Any]:
+    from ipywidgets import Layout  # noqa: PLC0415
+
+    return {"style": {"description_width": "140px"}, "layout": Layout(width="480px")}

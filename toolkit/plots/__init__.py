@@ -10,6 +10,7 @@ from toolkit.plots.latency import latency
 from toolkit.plots.lines import lines
 from toolkit.plots.picture import GOAL, GUESS, MEASURED, PREDICTED, Picture, picture
 from toolkit.plots.timeline import timeline
+from toolkit.plots.waits import waits
 
 __all__ = [
     "GOAL",
@@ -22,4 +23,5 @@ __all__ = [
     "lines",
     "picture",
     "timeline",
+    "waits",
 ]

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
+
+from toolkit._say import three_digits
+from toolkit.plots.picture import GUESS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -17,40 +21,95 @@ _LOOKS = {  # outcome: colour, hatch, what the legend says
     "late": ("#56B4E9", "\\\\", "too late"),
 }
 _OTHER = ("#999999", "--", "other")
+_MARKS = (("#000000", "--"), (GUESS, ":"))
+_LARGE, _SMALL = 0.022, 0.016  # shares of the width; a narrower bar has no room for a number
 
 
 def timeline(
-    axes: Axes, rows: pd.DataFrame, *, title: str, end_s: float | None = None, names: str = "worker"
+    axes: Axes,
+    rows: pd.DataFrame,
+    *,
+    title: str,
+    end_s: float | None = None,
+    names: str = "worker",
+    marks: Mapping[str, float] | None = None,
+    legend: bool = True,
 ) -> str:
     """Draw the runs in ``rows`` as bars over time and return them in a sentence.
 
     ``rows`` has ``worker``, ``job``, ``started_s``, ``ended_s`` and ``outcome``, a row a run; a bar
-    without an end goes on to ``end_s`` (the last end if not given).
+    without an end goes on to ``end_s`` (the last end if not given).  What starts later than that is
+    told at the right margin.  ``marks``: up to two moments in s by what they are, drawn across.
     """
     rows = rows.dropna(subset=["started_s"]).sort_values("started_s")
     last_s = float(rows[["started_s", "ended_s"]].max().max()) if end_s is None else end_s
     workers = sorted(set(rows["worker"]))
-    drawn = set()
-    for row in rows.itertuples():
-        color, hatch, label = _LOOKS.get(str(row.outcome), _OTHER)
-        width_s = (last_s if pd.isna(row.ended_s) else row.ended_s) - row.started_s
-        axes.barh(
-            workers.index(row.worker),
-            max(width_s, 0.004 * last_s),
-            left=row.started_s,
-            height=0.55,
-            color=color,
-            hatch=hatch,
-            edgecolor="white",
-            lw=0.8,
-            label=None if label in drawn else label,
+    drawn: set[str] = set()
+    for row in rows[rows["started_s"] <= last_s].itertuples():
+        ended_s = last_s if pd.isna(row.ended_s) else min(row.ended_s, last_s)
+        place = workers.index(row.worker)
+        _bar(axes, row, place=place, ended_s=ended_s, last_s=last_s, drawn=drawn)
+    for place, worker in enumerate(workers):
+        later = rows[(rows["started_s"] > last_s) & (rows["worker"] == worker)]
+        if not later.empty:
+            _arrow(axes, place, f"job {_listed(later)}: from {later['started_s'].min():,.0f} s on")
+    for (name, at_s), (color, dash) in zip((marks or {}).items(), _MARKS, strict=False):
+        axes.axvline(at_s, color=color, ls=dash, lw=2, label=name, zorder=0.5)
+    _dress(axes, [f"{names} {worker}".strip() for worker in workers], title, last_s)
+    if legend:
+        axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), borderaxespad=0.0)
+    return _said(rows, title, last_s, marks or {})
+
+
+def _bar(
+    axes: Axes, row: Any, *, place: int, ended_s: float, last_s: float, drawn: set[str]
+) -> None:
+    """Draw a run, with the number of its job where there is room."""
+    color, hatch, label = _LOOKS.get(str(row.outcome), _OTHER)
+    width_s = ended_s - row.started_s
+    axes.barh(
+        place,
+        max(width_s, 0.004 * last_s),
+        left=row.started_s,
+        height=0.55,
+        color=color,
+        hatch=hatch,
+        edgecolor="white",
+        lw=0.8,
+        label=None if label in drawn else label,
+    )
+    drawn.add(label)
+    if width_s > _SMALL * last_s:
+        dark = color in ("#0072B2", "#D55E00", "#999999")
+        axes.text(
+            row.started_s + width_s / 2,
+            place,
+            f"{row.job}",
+            ha="center",
+            va="center",
+            color="white" if dark else "black",
+            fontsize=11 if width_s > _LARGE * last_s else 8 - len(f"{row.job}"),
+            fontweight="bold",
+            bbox={"fc": color, "ec": "none", "pad": 0.8} if hatch else None,
         )
-        drawn.add(label)
-        if width_s > 0.03 * last_s:
-            middle_s = row.started_s + width_s / 2
-            axes.text(middle_s, workers.index(row.worker), f"{row.job}", ha="center", va="center", color="white", fontsize=11, fontweight="bold")  # fmt: skip
-    _dress(axes, [f"{names} {worker}" for worker in workers], title, last_s)
-    return _said(rows, title, last_s)
+
+
+def _arrow(axes: Axes, place: int, text: str) -> None:
+    """Say at the right margin what comes later."""
+    axes.annotate(
+        f"{text} ▶",
+        (0.995, place - 0.38),
+        xycoords=("axes fraction", "data"),
+        ha="right",
+        va="center",
+        fontsize=11,
+        fontweight="bold",
+    )
+
+
+def _listed(rows: pd.DataFrame) -> str:
+    jobs = [str(job) for job in dict.fromkeys(rows["job"])]
+    return ", ".join(jobs[:4]) + (" …" if len(jobs) > 4 else "")
 
 
 def _dress(axes: Axes, names: list[str], title: str, last_s: float) -> None:
@@ -61,16 +120,19 @@ def _dress(axes: Axes, names: list[str], title: str, last_s: float) -> None:
     axes.set_xlabel("time, s (a number in a bar is the job's)")
     axes.set_title(title)
     axes.grid(visible=False, axis="y")
-    axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), borderaxespad=0.0)
 
 
-def _said(rows: pd.DataFrame, title: str, last_s: float) -> str:
+def _said(rows: pd.DataFrame, title: str, last_s: float, marks: Mapping[str, float]) -> str:
     counts = rows["outcome"].astype(str).value_counts()
     parts = [
         f"{count} {_LOOKS.get(str(outcome), _OTHER)[2]}"
         for outcome, count in counts.items()
         if count
     ]
+    last_start_s = float(rows["started_s"].max())
+    if last_start_s > last_s:
+        parts.append(f"the last starts at {three_digits(last_start_s)} s")
+    parts += marks
     return (
         f"{title}: {len(rows)} runs of {rows['job'].nunique()} jobs up to {last_s:.3g} s: "
         + ", ".join(parts)
