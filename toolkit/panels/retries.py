@@ -13,6 +13,7 @@ from toolkit.arrivals import Poisson
 from toolkit.backoff import ConstantBackoff, FullJitter
 from toolkit.design import Caller, Design, GrpcThrottle, Retry, Stage
 from toolkit.laws import Array, Exponential
+from toolkit.lessons import Prediction
 from toolkit.panels.panel import Panel
 from toolkit.plots import Picture
 from toolkit.simulation import simulate
@@ -46,19 +47,21 @@ def service(policy: str, *, load_per_s: float, failure: float = 0.1) -> Design:
 
 
 def cliff(
-    *, loads_per_s: Sequence[float] | Array, failure: float, jobs: int = 1_500, seed: int = 0
+    *,
+    loads_per_s: Sequence[float] | Array,
+    failure: float,
+    jobs: int = 1_500,
+    replications: int = 1,
+    seed: int = 0,
 ) -> pd.DataFrame:
-    """Return the share of jobs done in time, a row a load, a column a policy."""
-    shares = {
-        policy: [
-            simulate(service(policy, load_per_s=load, failure=failure), jobs=jobs, seed=seed)
-            .jobs["outcome"]
-            .eq("done")
-            .mean()
-            for load in loads_per_s
-        ]
-        for policy in POLICIES
-    }
+    """Return the share of jobs done in time, a row a load, a column a policy: the mean of the runs."""
+
+    def share(policy: str, load_per_s: float) -> float:
+        design = service(policy, load_per_s=load_per_s, failure=failure)
+        runs = [simulate(design, jobs=jobs, seed=seed, replication=k) for k in range(replications)]
+        return float(np.mean([(run.jobs["outcome"] == "done").mean() for run in runs]))
+
+    shares = {policy: [share(policy, load) for load in loads_per_s] for policy in POLICIES}
     return pd.DataFrame(shares, index=pd.Index(loads_per_s, name="load_per_s"))
 
 
@@ -86,8 +89,16 @@ def retries(*, jobs: int = 1_000, seed: int = 0) -> Panel:
     return Panel(draw, {"failure": slider}, caption=caption)
 
 
-def contended(table: pd.DataFrame, figure: str, *, ylabel: str, log_y: bool = False) -> Picture:
+def contended(
+    table: pd.DataFrame,
+    figure: str,
+    *,
+    ylabel: str,
+    log_y: bool = False,
+    guess: Prediction | None = None,
+) -> Picture:
     """Return the picture of a study of contention: ``figure`` over the number of clients."""
+    guessed = None if guess is None or guess.value is None else ("your guess", guess.value)
     wide = table.reset_index().pivot_table(index="clients", columns="strategy", values=figure)
     curves: dict[str, tuple[Array, Array]] = {
         str(name): (wide.index.to_numpy(dtype=float), wide[name].to_numpy())
@@ -97,7 +108,12 @@ def contended(table: pd.DataFrame, figure: str, *, ylabel: str, log_y: bool = Fa
     def draw(axes: Axes) -> str:
         axes.set_title("N clients at one row: each must change it once")
         return plots.lines(
-            axes, curves, xlabel="clients that start together", ylabel=ylabel, log_y=log_y
+            axes,
+            curves,
+            xlabel="clients that start together",
+            ylabel=ylabel,
+            log_y=log_y,
+            level=guessed,
         )
 
     caption = "Simulated: |Normal(10 ms, 2 ms)| a hop; base 5 ms, cap 2 s; means of the runs."
