@@ -231,7 +231,7 @@ def tokens(rule):
 
 def has_more_than_half(rule):
     def measure(run, jobs):
-        # tokens are added a tenth at a time, and a tenth is no binary number
-        return (tokens_at_starts(rule, run)[jobs.index] > rule.max_tokens / 2 + 1e-9).mean()
+        # the throttle at work counts in thousandths of a token
+        return (tokens_at_starts(rule, run)[jobs.index] > 1000 * rule.max_tokens / 2).mean()
 
     return measure
