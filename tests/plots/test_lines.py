@@ -51,3 +51,31 @@ def test_a_curve_without_a_value_says_so():
     ).text
 
     assert "none has no value" in text
+
+
+def test_a_band_lies_around_its_curve_and_marks_go_across():
+    x = np.array([1.0, 2.0, 4.0])
+    picture, axes = drawn(
+        bands={"up": (x - 1, x + 1)}, marks={"limit": ("x", 3.0), "goal": ("y", 2.0)}, guess_y=2.5
+    )
+    names = {text.get_text() for text in axes.get_legend().get_texts()}
+
+    assert len(axes.collections) == 1
+    assert {"limit", "goal", "your guess: 2.5"} <= names
+    assert picture.text.endswith("down 4 to 1; your guess 2.5.")
+
+
+def test_no_two_of_eight_curves_look_alike():
+    x = np.array([1.0, 2.0])
+    axes = []
+
+    def draw(ax):
+        axes.append(ax)
+        curves = {str(n): (x, x + n) for n in range(8)}
+        return tk.plots.lines(ax, curves, xlabel="x", ylabel="y")
+
+    tk.plots.picture(draw)
+    looks = axes[0].get_lines()
+
+    assert len({line.get_color() for line in looks}) == len(looks) == 8
+    assert len({line.get_marker() for line in looks}) == 8

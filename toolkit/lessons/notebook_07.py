@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -29,6 +30,8 @@ def _cap(answer: Any, *, service_rate_per_s: float, timeout_s: float) -> Feedbac
     given, right = number(answer), service_rate_per_s * timeout_s
     if close(given, right):
         return Feedback(True, f"{right:g} jobs: whoever gets in is served before giving up")
+    if close(given, service_rate_per_s):
+        return Feedback(False, "that is what is served in a second; how long does a caller wait?")
     if close(given, timeout_s / service_rate_per_s):
         return Feedback(False, "turned upside down: jobs per second times seconds are jobs")
     return Feedback(False, "how many jobs are served while a caller waits?")
@@ -46,8 +49,37 @@ def _cache(answer: Any, *, db_per_s: float, hit_rate: float) -> Feedback:
     return Feedback(False, "who answers when the cache knows nothing?")
 
 
+def _well_within(answer: Any, *, within_s: float, outage: dict[str, Any]) -> Feedback:
+    """Check the highest load at which the exact model has a good answer soon after the outage."""
+    given, rules = number(answer), {"max_retries": 1, **outage}
+    up_s = rules["outage_start_s"] + rules["outage_s"]
+
+    def after_s(load_per_s: float) -> float:
+        load = round(load_per_s, 1)  # the model counts in whole steps, and they may be too small
+        seen = theory.retry_storm(
+            **rules, arrival_rate_per_s=load, horizon_s=math.ceil(up_s + 2 * within_s)
+        )
+        return math.inf if seen.first_good_s is None else float(seen.first_good_s) - up_s
+
+    hidden = theory.hidden_capacity_per_s(
+        service_rate_per_s=rules["service_rate_per_s"], max_retries=rules["max_retries"]
+    )
+    if given >= 0.97 * hidden:
+        return Feedback(False, f"the hidden capacity is {hidden:g}/s: close to it, it takes long")
+    if after_s(given) > 1.05 * within_s:
+        return Feedback(False, f"too much: the first good answer comes {_after(after_s(given))}")
+    if after_s(1.03 * given) <= within_s:
+        return Feedback(False, f"there is room: it is well again {_after(after_s(given))} already")
+    return Feedback(True, f"well again {_after(after_s(given))}: slack is what it recovers with")
+
+
+def _after(seconds: float) -> str:
+    return "much later than asked for" if math.isinf(seconds) else f"after {seconds:.0f} s"
+
+
 QUESTIONS: dict[str, Callable[..., Feedback]] = {
     "07-1 hidden capacity": _hidden,
     "07-2 largest queue": _cap,
     "07-3 cold cache": _cache,
+    "07-4 well within a minute": _well_within,
 }
