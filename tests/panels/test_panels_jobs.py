@@ -14,6 +14,24 @@ def test_a_recording_stands_above_its_twin_on_one_axis_of_time():
     assert "Simulated: limit 2/s: 5 runs of 5 jobs up to 1.5" in text
 
 
+def test_four_jobs_wait_in_a_busy_workers_memory_in_both_witnesses():
+    """The gray steps count them; after the short jobs are done it is four, for five seconds."""
+    axes = []
+    name = "celery-redis-prefetch-4-early"
+    recording = tk.recordings.recorded(name)
+    for witness in (recording.executions, tk.panels.witnesses.simulated(name)):
+        rows = witness.assign(sent_s=witness["job"].map(recording.jobs["sent_s"]))
+
+        def draw(ax, rows=rows):
+            axes.append(ax)
+            return tk.plots.timeline(ax, rows, title="a test")
+
+        assert tk.plots.picture(draw).text.endswith("At most 11 waiting at once.")
+    steps = [[text.get_text() for text in ax.texts][-2:] for ax in axes]
+
+    assert steps == [["11", "4"], ["11", "4"]]
+
+
 def test_a_guess_is_drawn_from_the_kill_on():
     """The chart is redrawn when the learner changes it."""
     guess = tk.lessons.predict("when?", unit="s", low=0, high=10_000)
@@ -39,8 +57,8 @@ def test_the_waits_of_every_product_can_be_chosen():
 def test_sidekiq_is_late_in_teeth_as_high_in_both_witnesses():
     text = jobs.lumps().text
 
-    assert "measured, late by 2.9 s in the mean and 12.9 s at most" in text
-    assert "simulated, late by" in text
+    assert "of 200 jobs, measured, late by 2.7 s in the mean and 12.9 s at most" in text
+    assert "simulated, late by 2.8 s in the mean and 12.8 s at most" in text
 
 
 def test_the_crash_panel_follows_its_controls():

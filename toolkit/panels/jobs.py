@@ -23,11 +23,13 @@ _KILLED = "celery-redis-kill-late"
 
 
 def experiment(name: str, *, title: str) -> Picture:
-    """Return a recording above its twin: who ran which job when."""
+    """Return a recording above its twin: who ran which job when, and how many waited."""
     measured, slots = recorded(name).executions, int(recorded(name).facts.get("concurrency", 1))
     # a simulated worker is a slot, and slots are numbered through
     measured["worker"] = measured["worker"] * slots + measured["slot"] * (slots > 1)
-    witnesses = {"Measured": measured, "Simulated": simulated(name)}
+    twin = simulated(name)
+    twin["sent_s"] = twin["job"].map(recorded(name).jobs["sent_s"])
+    witnesses = {"Measured": measured, "Simulated": twin}
     end_s = max(float(rows["ended_s"].max()) for rows in witnesses.values())
 
     def draw(witness: str, *, legend: bool) -> Callable[[Axes], str]:
@@ -47,13 +49,11 @@ def killed(guess: Prediction | None = None) -> Panel:
     """Return the worker killed with a late acknowledgement on Redis, and the ``guess`` beside it."""
     killed_s = float(recorded(_KILLED).facts["workers"][0]["killed_s"])
     witnesses = {"measured": recorded(_KILLED).executions, "simulated": simulated(_KILLED)}
-    rows = pd.concat(
-        [
-            rows.assign(worker=[f"{witness}, worker {k}" for k in rows["worker"]])
-            for witness, rows in witnesses.items()
-        ]
-    )
-
+    named = [
+        rows.assign(worker=[f"{witness}, worker {k}" for k in rows["worker"]])
+        for witness, rows in witnesses.items()
+    ]
+    rows = pd.concat(named, join="inner", ignore_index=True)
     again = [
         f"{witness}, job 0 runs again {again_s(rows):.1f} s after the kill"
         for witness, rows in witnesses.items()
@@ -69,7 +69,10 @@ def killed(guess: Prediction | None = None) -> Panel:
         plots.timeline(axes, rows, title=title, end_s=end_s, names="", marks=marks)
         return f"{title}: {'; '.join([*again, *marks])}."
 
-    caption = f"Recording {_KILLED} and its twin: Celery 5.7, late acknowledgement, visibility time-out 5 s, sweep by default."
+    caption = (
+        f"Recording {_KILLED} and its twin: Celery 5.7, late acknowledgement, visibility time-out 5 s, the default sweep. "
+        "Thin bars are jobs of 0.1 s; those that worker 0 had fetched wait as long as job 0."
+    )
     return Panel(draw, {}, caption=caption, guess=guess)
 
 
@@ -90,29 +93,32 @@ def loads() -> Panel:
     return Panel(draw, {"product": control}, caption=caption)
 
 
-def lumps(*, until_s: float = 60.0) -> Picture:
-    """Return how late each scheduled job of Sidekiq started, over the moment it was due."""
+def lumps(*, until_s: float = 32.0) -> Picture:
+    """Return how late each scheduled job of Sidekiq started, over the moment it was due.
+
+    Drawn to ``until_s``; the sentence is about all jobs.
+    """
     name = "sidekiq-scheduled"
     due_s = recorded(name).jobs["due_s"].sort_values()
-    due_s = due_s[due_s <= until_s]
-    curves = {}
+    shown = due_s <= until_s
+    curves, late = {}, []
     for witness, rows in (("measured", recorded(name).executions), ("simulated", simulated(name))):
         late_s = rows.set_index("job").loc[due_s.index, "started_s"] - due_s
-        curves[witness] = (due_s.to_numpy(), late_s.to_numpy())
+        curves[witness] = (due_s[shown].to_numpy(), late_s[shown].to_numpy())
+        said = f"late by {late_s.mean():.1f} s in the mean and {late_s.max():.1f} s at most"
+        late.append(f"{witness}, {said}")
 
     def draw(axes: Axes) -> str:
         title = "Sidekiq: jobs due at different moments start together, at the next poll"
         axes.set_title(title)
         plots.lines(axes, curves, xlabel="moment a job was due, s", ylabel="late by, s")
-        late = [
-            f"{witness}, late by {late_s.mean():.1f} s in the mean and {late_s.max():.1f} s at most"
-            for witness, (_, late_s) in curves.items()
-        ]
-        return f"{title}: {'; '.join(late)}."
+        for line in axes.get_lines():
+            line.set_markevery(1)
+        return f"{title}: of {len(due_s)} jobs, {'; '.join(late)}."
 
     caption = (
-        f"Recording {name}: Sidekiq 6.4.1, one process, jobs due at random moments; along a falling edge one poll "
-        "started them all. The twin draws polls of its own by the same rule, so its teeth stand elsewhere."
+        f"Recording {name}: Sidekiq 6.4.1, one process, jobs due at random moments, a marker each; the jobs along a "
+        "falling edge were all started by one poll. The twin draws polls of its own by the same rule, so its teeth stand elsewhere."
     )
     return plots.picture(draw, caption=caption)
 
@@ -126,6 +132,7 @@ def crash() -> Panel:
             settings = {"acks_late": ack == "late", "prefetch_multiplier": prefetch}
         run = one_crash(product, at_s=at_s, **settings)
         rows = run.attempts[run.attempts["worker"] >= 0]
+        rows = rows.assign(sent_s=rows["job"].map(run.jobs["arrived_s"]))
         lost = int((run.jobs["outcome"] == "lost").sum())
         marks = {f"worker 0 dies at {at_s:g} s": at_s} if at_s else {}
         title = f"{product}, {ack} ack, prefetch {prefetch}" if settings else product
@@ -135,7 +142,7 @@ def crash() -> Panel:
         return f"{said} Lost for good: {lost}."
 
     caption = (
-        "Simulated: a job a second, ten in all, each of 2 s; two workers; the dead one stays away; 0 is no death. "
+        "A job a second, ten in all, each of 2 s; two workers; the dead one stays away; 0 is no death. "
         "Settings not shown are the product's defaults."
     )
     return Panel(draw, _crash_controls(), caption=caption)

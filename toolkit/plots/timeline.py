@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from toolkit._say import three_digits
+from toolkit.laws import Array
 from toolkit.plots.picture import GUESS
 
 if TYPE_CHECKING:
@@ -23,6 +25,7 @@ _LOOKS = {  # outcome: colour, hatch, what the legend says
 _OTHER = ("#999999", "--", "other")
 _MARKS = (("#000000", "--"), (GUESS, ":"))
 _LARGE, _SMALL = 0.022, 0.016  # shares of the width; a narrower bar has no room for a number
+_HALF = 0.275  # of the height of a bar
 
 
 def timeline(
@@ -39,11 +42,30 @@ def timeline(
 
     ``rows`` has ``worker``, ``job``, ``started_s``, ``ended_s`` and ``outcome``, a row a run; a bar
     without an end goes on to ``end_s`` (the last end if not given).  What starts later than that is
-    told at the right margin.  ``marks``: up to two moments in s by what they are, drawn across.
+    told at the right margin.  With ``sent_s`` in ``rows`` a lane below counts the jobs that wait:
+    sent and not started, or killed and not started again (a job that never is again is not waiting).
+    ``marks``: up to two moments in s by what they are, drawn across.
     """
     rows = rows.dropna(subset=["started_s"]).sort_values("started_s")
     last_s = float(rows[["started_s", "ended_s"]].max().max()) if end_s is None else end_s
     workers = sorted(set(rows["worker"]))
+    _bars(axes, rows, workers, last_s)
+    for (name, at_s), (color, dash) in zip((marks or {}).items(), _MARKS, strict=False):
+        axes.axvline(at_s, color=color, ls=dash, lw=2, label=name, zorder=0.5)
+    lanes = [f"{names} {worker}".strip() for worker in workers]
+    said = _said(rows, title, last_s, marks or {})
+    if "sent_s" in rows:
+        most = _waiting_lane(axes, rows, place=len(lanes), last_s=last_s)
+        lanes.append("jobs waiting")
+        said = f"{said} At most {most} waiting at once."
+    _dress(axes, lanes, title, last_s)
+    if legend:
+        axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), borderaxespad=0.0)
+    return said
+
+
+def _bars(axes: Axes, rows: pd.DataFrame, workers: list[Any], last_s: float) -> None:
+    """Draw what starts up to ``last_s``, and tell the rest at the margin."""
     drawn: set[str] = set()
     for row in rows[rows["started_s"] <= last_s].itertuples():
         ended_s = last_s if pd.isna(row.ended_s) else min(row.ended_s, last_s)
@@ -53,12 +75,6 @@ def timeline(
         later = rows[(rows["started_s"] > last_s) & (rows["worker"] == worker)]
         if not later.empty:
             _arrow(axes, place, f"job {_listed(later)}: from {later['started_s'].min():,.0f} s on")
-    for (name, at_s), (color, dash) in zip((marks or {}).items(), _MARKS, strict=False):
-        axes.axvline(at_s, color=color, ls=dash, lw=2, label=name, zorder=0.5)
-    _dress(axes, [f"{names} {worker}".strip() for worker in workers], title, last_s)
-    if legend:
-        axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), borderaxespad=0.0)
-    return _said(rows, title, last_s, marks or {})
 
 
 def _bar(
@@ -71,11 +87,11 @@ def _bar(
         place,
         max(width_s, 0.004 * last_s),
         left=row.started_s,
-        height=0.55,
+        height=2 * _HALF,
         color=color,
         hatch=hatch,
         edgecolor="white",
-        lw=0.8,
+        lw=0.8 if width_s > 0.01 * last_s else 0.0,  # or the edge would hide the bar
         label=None if label in drawn else label,
     )
     drawn.add(label)
@@ -92,6 +108,41 @@ def _bar(
             fontweight="bold",
             bbox={"fc": color, "ec": "none", "pad": 0.8} if hatch else None,
         )
+
+
+def _waiting_lane(axes: Axes, rows: pd.DataFrame, *, place: int, last_s: float) -> int:
+    """Draw how many jobs wait, in steps with their number on top where it fits; return the most."""
+    times_s, counts = _waiting(rows, last_s)
+    most, low = int(counts.max(initial=0)), place + _HALF
+    tops = low - 1.6 * _HALF * counts / max(most, 1)
+    axes.fill_between(times_s, low, tops, step="post", fc="#DDDDDD", ec="#555555", lw=0.8)
+    named: list[int] = []
+    wide = np.flatnonzero(np.diff(times_s) > _LARGE * last_s)
+    for k in np.unique([*wide, np.argmax(counts)]):
+        if counts[k] and counts[k] not in named[-1:]:
+            middle_s = times_s[k : k + 2].mean()
+            axes.text(
+                middle_s, tops[k] - 0.02, f"{counts[k]}", ha="center", va="bottom", fontsize=11
+            )
+            named.append(int(counts[k]))
+    return most
+
+
+def _waiting(rows: pd.DataFrame, last_s: float) -> tuple[Array, Array]:
+    """Return the moments at which the number of waiting jobs changes, and the number from there on."""
+    rows = rows.sort_values(["job", "started_s"], ignore_index=True)
+    by_job = rows.groupby("job")
+    first = by_job.first()
+    again_s = by_job["started_s"].shift(-1)
+    killed = (rows["outcome"] == "crashed") & again_s.notna()
+    begins_s = np.concatenate([first["sent_s"], rows.loc[killed, "ended_s"]])
+    ends_s = np.concatenate([first["started_s"], again_s[killed]])
+    changes_s = np.concatenate([begins_s, ends_s])
+    times_s = np.unique(np.append(changes_s[changes_s < last_s], [0.0, last_s]))
+    begun = np.searchsorted(np.sort(begins_s), times_s, side="right")
+    counts = begun - np.searchsorted(np.sort(ends_s), times_s, side="right")
+    changed = np.append(np.diff(counts, prepend=-1)[:-1] != 0, True)
+    return times_s[changed], counts[changed]
 
 
 def _arrow(axes: Axes, place: int, text: str) -> None:
