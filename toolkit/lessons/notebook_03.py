@@ -50,8 +50,28 @@ def _quota(answer: Any, *, capacity: int, retry_cost: int) -> Feedback:
     return Feedback(False, "how many times does the price fit into the quota?")
 
 
+def _cliff(answer: Any, *, capacity_per_s: float, failure: float, max_retries: int) -> Feedback:
+    """Check the load at which all attempts together fill the pool."""
+    given, attempts = number(answer), theory.attempts_per_job(failure, max_retries)
+    right = capacity_per_s / attempts
+    if close(given, right):
+        return Feedback(
+            True, f"{right:.1f} jobs/s on average; from some way below it on, luck decides"
+        )
+    if close(given, capacity_per_s):
+        return Feedback(False, "that is in attempts per second; how many does a job make?")
+    if close(given, capacity_per_s * attempts):
+        return Feedback(False, "upside down: more attempts for each job leave room for fewer jobs")
+    if close(given, capacity_per_s / (1 + max_retries)):
+        return Feedback(False, "that is when every attempt fails; here only a share does")
+    if close(given, capacity_per_s * (1 - failure)):
+        return Feedback(False, "that is for retries without a limit; here they are limited")
+    return Feedback(False, "capacity divided by the attempts that a job makes on average")
+
+
 QUESTIONS: dict[str, Callable[..., Feedback]] = {
     "03-1 attempts": _attempts,
     "03-2 layers": _layers,
     "03-3 quota": _quota,
+    "03-4 room for retries": _cliff,
 }
