@@ -188,7 +188,6 @@ def reading_of(row):
     value = float(row["value"])
     found = trial.metrics.get(metric)
     if found is None:
-        asked = common(trial, metric, value, p) or f"of the formula, or too wild: {metric[:40]}"
-        return asked if isinstance(asked, str) else (trial, *asked)
+        return common(trial, metric, value, p) or f"of the formula, or too wild: {metric[:40]}"
     measure, want_of = found if isinstance(found, tuple) else (found, lambda value: value)
     return trial, measure, want_of(value)

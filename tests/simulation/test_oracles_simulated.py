@@ -97,13 +97,13 @@ def is_share(metric):
     )
 
 
-def standard_errors_off(values, want, row, jobs):
+def standard_errors_off(values, want, row, clusters):
     """Return how far the mean is off, as the normal deviate that is as rare."""
     off = values.mean() - want
     error = values.std(ddof=1) / math.sqrt(len(values))
     if is_share(row["metric"]) and 0 < want < 1:
-        # what happens seldom may not have been seen, or all too evenly: independent jobs spread so much
-        error = max(error, math.sqrt(want * (1 - want) / (len(values) * jobs)))
+        # what happens seldom may not have been seen, or all too evenly: independent clusters spread so much
+        error = max(error, math.sqrt(want * (1 - want) / clusters))
     error = math.hypot(error, own_error(row))
     if abs(off) <= 1e-9 * max(1.0, abs(want)):
         return 0.0
@@ -118,7 +118,7 @@ def deviates(key, seed):
     trial, rows = SIMULATED[key]
     figures = runs_of(trial, seed, [measure for _, measure, _ in rows])
     return {
-        row["id"]: standard_errors_off(values, want, row, trial.jobs - trial.skip)
+        row["id"]: standard_errors_off(values, want, row, trial.clusters)
         for values, (row, _, want) in zip(figures, rows, strict=True)
     }
 
@@ -178,10 +178,9 @@ def test_a_number_that_is_wrong_would_be_noticed():
     trial, rows = next(iter(SIMULATED.values()))
     row, measure, want = next(entry for entry in rows if entry[0]["metric"] == "Wq mean wait")
     (values,) = runs_of(trial, 1, [measure])
-    counted = trial.jobs - trial.skip
 
-    assert abs(standard_errors_off(values, want, row, counted)) < 4
-    assert abs(standard_errors_off(values, 1.33 * want, row, counted)) > 4
+    assert abs(standard_errors_off(values, want, row, trial.clusters)) < 4
+    assert abs(standard_errors_off(values, 1.33 * want, row, trial.clusters)) > 4
 
 
 def test_a_standard_normal_deviate_is_what_is_judged():

@@ -6,7 +6,7 @@ quantile is tested by the share of jobs below it.
 
 import math
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import numpy as np
@@ -40,10 +40,18 @@ class Trial:
     exact: dict = field(default_factory=dict)  # what ``common`` has to know: mean wait, mean jobs
     cluster: float = 1.0  # jobs that are late together
 
-    def meets(self, share):
-        """Return how many clusters of jobs all runs together have of what comes in ``share`` of them."""
-        counted = self.replications * (self.jobs - self.skip)
-        return min(share, 1 - share) * counted / self.cluster
+    @property
+    def clusters(self):
+        """How many clusters of jobs all runs together count."""
+        return self.replications * (self.jobs - self.skip) / self.cluster
+
+    def long_enough_for(self, share):
+        """Return this trial, so long that what comes in ``share`` of jobs is met often, or why not."""
+        short_by = MET_CLUSTERS / (min(share, 1 - share) * self.clusters)
+        counted = math.ceil((self.jobs - self.skip) * max(1.0, short_by))
+        if counted > LONGEST_RUN_JOBS:
+            return SELDOM
+        return replace(self, jobs=self.skip + counted)
 
     @property
     def key(self):
@@ -126,12 +134,13 @@ QUEUE = {
 }
 
 
-LEAST_CLUSTERS = 30  # with fewer, one of five seeds was off by 4.4 for a tail, by 5.7 for a spread
-SELDOM = "met in a few spells of all runs only: no mean of runs that is normal"
+MET_CLUSTERS = 20  # with ten, one of five seeds was off by 4.4 for a tail, by 5.7 for a spread
+LONGEST_RUN_JOBS = 40_000
+SELDOM = f"met in too few spells of jobs, unless a run has more than {LONGEST_RUN_JOBS:,} of them"
 
 
 def common(trial, metric, value, p):
-    """Return how to measure what is asked in the same words of many queues, and what to expect."""
+    """Return a trial for what is asked in the same words of many queues, how to measure, what to expect."""
     measure, want = None, value
     level = re.search(r"quantile (?:p=)?([\d.]+)|^p([\d.]+)$", metric)
     if level:
@@ -143,7 +152,8 @@ def common(trial, metric, value, p):
     elif metric.startswith("P(N>="):
         measure = inside_at_least(int(metric[5:-1]))
     if measure is not None:
-        return (measure, want) if trial.meets(want) >= LEAST_CLUSTERS else SELDOM
+        longer = trial.long_enough_for(want)
+        return longer if isinstance(longer, str) else (longer, measure, want)
     return spread(trial, metric, value)
 
 
@@ -154,14 +164,17 @@ def spread(trial, metric, value):
         return lambda _, jobs: ((jobs[name] - mean) ** 2).mean()
 
     known = trial.exact
-    if metric == "std of wait" and trial.meets(0.99) < LEAST_CLUSTERS:
-        return SELDOM
     if metric == "std of wait" and "wait" in known:
-        return about("wait_s", known["wait"]), value**2
+        longer = trial.long_enough_for(0.99)  # the hundredth that waits longest is most of a spread
+        return (
+            longer
+            if isinstance(longer, str)
+            else (longer, about("wait_s", known["wait"]), value**2)
+        )
     if metric == "var of number in system":
-        return partial(inside, power=2, about=known["jobs"]), value
+        return trial, partial(inside, power=2, about=known["jobs"]), value
     if metric == "variance of response time":
-        return about("sojourn_s", known["sojourn"]), value
+        return trial, about("sojourn_s", known["sojourn"]), value
     return None
 
 
