@@ -1,6 +1,6 @@
 # `make` alone lists what there is to do.
 .DEFAULT_GOAL := help
-.PHONY: help lab test check notebooks bench clean
+.PHONY: help lab ebpf test check notebooks bench clean
 
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -14,6 +14,9 @@ help:  ## list the targets
 lab: .run  ## set up and open JupyterLab on notebook 00
 	$(BIN)/jupyter lab $(LAB) --ServerApp.root_dir="$(CURDIR)" \
 		--LabApp.default_url=/lab/tree/notebooks/00-start-here.ipynb
+
+ebpf: .ebpf  ## set up the kernel lab (as root on Debian), and say what this machine can do
+	$(BIN)/python -m toolkit ebpf doctor --try
 
 test: .test  ## set up and run everything a change must pass
 	$(BIN)/ruff check
@@ -37,8 +40,10 @@ clean:  ## remove the environment and everything that was made
 	rm -rf $(VENV) .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis build *.egg-info
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
-.PHONY: .run .test
+.PHONY: .run .ebpf .test
 .run:
 	@VENV=$(VENV) binder/install.sh
+.ebpf:
+	@VENV=$(VENV) binder/install.sh ebpf
 .test:
 	@VENV=$(VENV) binder/install.sh test

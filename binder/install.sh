@@ -3,7 +3,8 @@
 # `make` calls it, and so does the Binder image.
 #
 #   binder/install.sh           what the notebooks need
-#   binder/install.sh test      and what `make test` needs (as root on Debian or Ubuntu: Chromium too)
+#   binder/install.sh ebpf      and what the kernel lab needs (as root on Debian: BCC, QEMU, a kernel for it)
+#   binder/install.sh test      and what `make test` needs (as root on Debian: Chromium and servers too)
 #
 # VENV says where (default .venv), PYTHON which interpreter (default python3, 3.11 or later).
 set -euo pipefail
@@ -34,7 +35,7 @@ if [ ! -x "$venv/bin/pip" ]; then
     "$python" -m venv "$venv"
 fi
 
-# a stamp for each of the two; what `test` installs is enough for `run`
+# a stamp for each of them; what `test` installs is enough for `run`
 stamp="$(cksum <pyproject.toml)"
 if ! grep -qsxF "$stamp" "$venv/installed-$what" "$venv/installed-test"; then
     extras=""
@@ -47,6 +48,26 @@ if ! grep -qsxF "$stamp" "$venv/installed-$what" "$venv/installed-test"; then
 {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": false}}
 END
     printf '%s\n' "$stamp" >"$venv/installed-$what"
+fi
+
+# the kernel lab: BCC for the system's own Python, headers to compile with, a machine to boot
+if [ "$what" != run ]; then
+    packages=""
+    for need in /usr/lib/python3/dist-packages/bcc:python3-bpfcc /usr/bin/qemu-system-x86_64:qemu-system-x86 \
+        /bin/busybox:busybox-static /sbin/tc:iproute2 /usr/sbin/nft:nftables /usr/sbin/iptables:iptables; do
+        [ -e "${need%%:*}" ] || packages="$packages ${need##*:}"
+    done
+    ls -d /usr/src/linux-headers-*-common >/dev/null 2>&1 || packages="$packages linux-headers-amd64"
+    if [ -z "$packages" ]; then
+        :
+    elif can_apt; then
+        # shellcheck disable=SC2086, a list of packages
+        apt $packages || say "install: not to be had:$packages; the kernel lab shows recorded sessions"
+    else
+        say "install: no$packages; the kernel lab shows recorded sessions (as root: apt-get install$packages)"
+    fi
+    "$venv/bin/python" -m toolkit.ebpf.image --if-missing \
+        || say "install: no image of the guest; the kernel lab will do without the micro-VM"
 fi
 
 if [ "$what" = test ] && ! command -v chromium >/dev/null; then

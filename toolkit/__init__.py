@@ -118,6 +118,7 @@ __all__ = [
     "backoff",
     "compare",
     "design",
+    "ebpf",
     "errors",
     "experiments",
     "fit",
@@ -135,7 +136,7 @@ __all__ = [
     "theory",
 ]
 
-_WHEN_ASKED_FOR = ("lessons", "panels", "recordings", "systems", "theory")
+_WHEN_ASKED_FOR = ("ebpf", "lessons", "panels", "recordings", "systems", "theory")
 
 
 def __getattr__(name: str) -> ModuleType:

@@ -12,10 +12,11 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
-from toolkit import panels
+from toolkit import ebpf, panels
 from toolkit.advice import SLO, advise
 from toolkit.errors import ToolkitError
 from toolkit.fit import Fit, fit, staffing_name
@@ -30,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     try:
         arguments.run(arguments)
-    except (ToolkitError, ValueError, OSError) as error:
+    except (ToolkitError, ebpf.BackendUnavailable, ValueError, OSError) as error:
         print(f"toolkit: {error}", file=sys.stderr)
         return 2
     except BrokenPipeError:  # the reader of a pipe has seen enough
@@ -58,7 +59,23 @@ def _parser() -> argparse.ArgumentParser:
         add("--tool", default="auto", help="the tool that wrote it (default: look and see)")
         add("--tz", default="UTC", help="zone of times that carry none (default: UTC)")
     _add_questions(advice.add_argument)
+    _add_lab(commands)
     return parser
+
+
+def _add_lab(commands: Any) -> None:
+    lab = commands.add_parser(
+        "ebpf", help="the kernel lab: what this machine can do, and its helper"
+    )
+    actions = lab.add_subparsers(title="actions", required=True, metavar="ACTION")
+    doctor = actions.add_parser("doctor", help="show what this machine can do, and what is missing")
+    doctor.add_argument(
+        "--try", dest="live", action="store_true", help="start it, and try each part"
+    )
+    doctor.set_defaults(run=lambda given: print(ebpf.doctor.report(live=given.live)))
+    serve = actions.add_parser("serve", help="as root: let a user's notebooks ask this kernel")
+    serve.add_argument("--uid", type=int, required=True, help="the user's number (see: id -u)")
+    serve.set_defaults(run=lambda given: ebpf.host.serve(given.uid))
 
 
 def _add_questions(add: Callable[..., object]) -> None:
