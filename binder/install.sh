@@ -4,6 +4,7 @@
 #
 #   binder/install.sh           what the notebooks need
 #   binder/install.sh ebpf      and what the kernel lab needs (as root on Debian: BCC, QEMU, a kernel for it)
+#   binder/install.sh packages  only the system's packages for the kernel lab, as root (an image is made so)
 #   binder/install.sh test      and what `make test` needs (as root on Debian: Chromium and servers too)
 #
 # VENV says where (default .venv), PYTHON which interpreter (default python3, 3.11 or later).
@@ -22,6 +23,28 @@ apt() {
     apt_updated=yes
     DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
 }
+
+# the kernel lab: BCC for the system's own Python, headers to compile with, a machine to boot
+lab_packages() {
+    packages=""
+    for need in /usr/lib/python3/dist-packages/bcc:python3-bpfcc /usr/bin/qemu-system-x86_64:qemu-system-x86 \
+        /bin/busybox:busybox-static /sbin/tc:iproute2 /usr/sbin/nft:nftables /usr/sbin/iptables:iptables; do
+        [ -e "${need%%:*}" ] || packages="$packages ${need##*:}"
+    done
+    ls -d /usr/src/linux-headers-*-common >/dev/null 2>&1 || packages="$packages linux-headers-amd64"
+    [ -n "$packages" ] || return 0
+    if can_apt; then
+        # shellcheck disable=SC2086, a list of packages
+        apt $packages || say "install: not to be had:$packages; the kernel lab shows recorded sessions"
+    else
+        say "install: no$packages; the kernel lab shows recorded sessions (as root: apt-get install$packages)"
+    fi
+}
+
+if [ "$what" = packages ]; then
+    lab_packages
+    exit
+fi
 
 "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
     || die "Python 3.11 or later is needed; name one with PYTHON=/path/to/python3.11"
@@ -50,22 +73,9 @@ END
     printf '%s\n' "$stamp" >"$venv/installed-$what"
 fi
 
-# the kernel lab: BCC for the system's own Python, headers to compile with, a machine to boot
+# a small machine to boot, where there is none
 if [ "$what" != run ]; then
-    packages=""
-    for need in /usr/lib/python3/dist-packages/bcc:python3-bpfcc /usr/bin/qemu-system-x86_64:qemu-system-x86 \
-        /bin/busybox:busybox-static /sbin/tc:iproute2 /usr/sbin/nft:nftables /usr/sbin/iptables:iptables; do
-        [ -e "${need%%:*}" ] || packages="$packages ${need##*:}"
-    done
-    ls -d /usr/src/linux-headers-*-common >/dev/null 2>&1 || packages="$packages linux-headers-amd64"
-    if [ -z "$packages" ]; then
-        :
-    elif can_apt; then
-        # shellcheck disable=SC2086, a list of packages
-        apt $packages || say "install: not to be had:$packages; the kernel lab shows recorded sessions"
-    else
-        say "install: no$packages; the kernel lab shows recorded sessions (as root: apt-get install$packages)"
-    fi
+    lab_packages
     "$venv/bin/python" -m toolkit.ebpf.image --if-missing \
         || say "install: no image of the guest; the kernel lab will do without the micro-VM"
 fi

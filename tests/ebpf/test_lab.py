@@ -41,7 +41,7 @@ class Scripted:
 
 LIMITS = {"rate_per_s": 100, "burst": 10, "newcomers_per_s": 0, "newcomers_burst": 1}
 LOAD = {"offered_per_s": 0, "seconds": 1, "law": "constant", "sources": 1, "ip6": False}
-QUESTION = LIMITS | LOAD | {"hook": "xdp", "changes": [], "report_gap_s": 0}
+QUESTION = LIMITS | LOAD | {"hook": "xdp", "changes": [], "report_gap_s": 0, "always_in": []}
 
 
 def answered(agent, **different):

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -43,8 +44,8 @@ Backend = Host | Guest | Recorded
 class Lab:
     """A kernel to ask: ``with tk.ebpf.Lab() as lab: print(lab.limit(...))``.
 
-    ``backend``: ``auto`` takes the first that works of host, microvm and recorded; ``passed_over`` says
-    why each earlier one does not.  ``cpus`` and ``memory_mb`` are those of the micro-VM.
+    ``backend``: ``auto`` takes the first that works of host, microvm and recorded, or the one that the
+    environment names (``GOODPUT_LAB_BACKEND``); ``passed_over`` says why each earlier one does not.  ``cpus`` and ``memory_mb`` are those of the micro-VM.
     Raises ``BackendUnavailable`` when the one asked for cannot be had, with what would help.
     """
 
@@ -55,6 +56,8 @@ class Lab:
         cpus: int = 1,
         memory_mb: int = 384,
     ) -> None:
+        if backend == "auto":
+            backend = os.environ.get("GOODPUT_LAB_BACKEND", "auto")  # type: ignore[assignment]
         _check.choice("backend", backend, ("auto", *BACKENDS))
         self._machine = {"cpus": cpus, "memory_mb": memory_mb}
         self.passed_over: dict[str, str] = {}
@@ -115,6 +118,7 @@ class Lab:
         count: int | None = None,
         newcomers_per_s: float = 0,
         newcomers_burst: int = 1,
+        always_in: Sequence[str] = (),
         report_gap_s: float = 0,
         ip6: bool = False,
     ) -> Seen:
@@ -123,13 +127,18 @@ class Lab:
         ``offered_per_s`` 0 is as fast as one CPU can; ``count`` ends the load after so many packets.
         ``changes``: (at_s, rate_per_s, burst), made while packets fly.  ``sources``: from so many
         addresses, at random.  ``newcomers_per_s``: all sources not yet known share such a bucket.
-        ``report_gap_s``: tell of a drop no more often than this on a CPU; 0: never.
+        ``always_in``: prefixes like 10.0.0.0/8 that pass unasked.  ``report_gap_s``: tell of a drop no more often than this on a CPU; 0: never.
         """
         limits = {"rate_per_s": rate_per_s, "burst": burst, "report_gap_s": report_gap_s}
         newcomers = {"newcomers_per_s": newcomers_per_s, "newcomers_burst": newcomers_burst}
         load = {"offered_per_s": offered_per_s, "seconds": seconds, "law": law, "sources": sources}
-        how = {"hook": hook, "ip6": ip6, "changes": [list(change) for change in changes]}
-        arguments: dict[str, Any] = limits | newcomers | load | how
+        how: dict[str, Any] = {
+            "hook": hook,
+            "ip6": ip6,
+            "changes": [list(change) for change in changes],
+        }
+        how["always_in"] = list(always_in)
+        arguments = how | limits | newcomers | load
         if count is not None:
             arguments["count"] = count
         return seen(self._ask("limit", arguments), self.source)

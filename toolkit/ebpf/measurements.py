@@ -25,12 +25,15 @@ def limit(
     seconds: float,
     hook: str,
     changes: list[list[float]],
+    always_in: list[str],
     **more: Any,
 ) -> dict[str, Any]:
     """Send to a limiter and count; ``changes``: [at_s, rate_per_s, burst], made while packets fly."""
     load = {key: more.pop(key) for key in ("law", "sources", "count", "ip6") if key in more}
     channel.ask("open", hook=hook, deadline_s=COMPILE_S)
     channel.ask("set", rate_per_s=rate_per_s, burst=burst, **more)
+    for prefix in always_in:
+        channel.ask("allow", prefix=prefix)
     try:
         channel.ask("send", rate_per_s=offered_per_s, seconds=seconds, **load)
         series, phases = _watch(channel, seconds, [[0.0, rate_per_s, burst], *changes], more)

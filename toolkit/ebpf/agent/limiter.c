@@ -35,6 +35,7 @@ struct limits {
 	u64 newcomer_interval_ns;  /* the same for all sources not yet known together; 0: no such limit */
 	u64 newcomer_tolerance_ns;
 	u64 event_gap_ns;          /* a drop is reported no more often than this on a CPU; 0: never */
+	u64 some_always_in;        /* 0: nobody is on that list, and it need not be searched */
 };
 
 struct counts {
@@ -178,10 +179,12 @@ static __always_inline int admit(enum update update, struct address *source, u64
 
 	if (!limit || !limit->interval_ns)
 		return 1;
-	__builtin_memcpy(whole.word, source->word, sizeof(whole.word));
-	if (always_in.lookup(&whole)) {
-		count->allowed++;
-		return 1;
+	if (limit->some_always_in) {
+		__builtin_memcpy(whole.word, source->word, sizeof(whole.word));
+		if (always_in.lookup(&whole)) {
+			count->allowed++;
+			return 1;
+		}
 	}
 	if (!count->first_ns)
 		count->first_ns = now;

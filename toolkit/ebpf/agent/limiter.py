@@ -24,7 +24,9 @@ class Limiter:
 
         self.program = kernel.compiled("limiter.c", "flood.c")
         self._kinds = {"xdp": BPF.XDP, "tc": BPF.SCHED_CLS}
-        self._slot, self._listening = 0, False
+        self._slot, self._some_always_in = 0, False
+        self._limits: tuple[int, ...] = (0,) * 5
+        self._listening = False
         self._events: list[dict[str, Any]] = []
 
     def function(self, name: str) -> Any:
@@ -44,28 +46,29 @@ class Limiter:
 
         An interval is a whole number of nanoseconds, rounded up: too few may pass, never too many.
         """
-        interval_ns, tolerance_ns = in_ns(rate_per_s, burst)
-        slot, limits = self._slot ^ 1, self.program["limits"]
-        entry = limits.Leaf(
-            interval_ns,
-            tolerance_ns,
-            *in_ns(newcomers_per_s or None, newcomers_burst),
-            round(report_gap_s * 1e9),
-        )
-        limits[ctypes.c_int(slot)] = entry
+        own, shared = in_ns(rate_per_s, burst), in_ns(newcomers_per_s or None, newcomers_burst)
+        self._write(*own, *shared, round(report_gap_s * 1e9))
+
+    def _write(self, *limits: int) -> None:
+        """Fill the place that is not in use, and then switch."""
+        slot, places = self._slot ^ 1, self.program["limits"]
+        places[ctypes.c_int(slot)] = places.Leaf(*limits, int(self._some_always_in))
         self.program["current_limits"][ctypes.c_int(0)] = ctypes.c_uint(slot)
-        self._slot = slot
+        self._slot, self._limits = slot, limits
 
     def always_let_in(self, length: int, address: bytes) -> None:
         """Let a prefix pass whatever it sends."""
         allowed = self.program["always_in"]
         words = (ctypes.c_uint * 4).from_buffer_copy(address)
         allowed[allowed.Key(length, words)] = ctypes.c_ulong(1)
+        self._some_always_in = True
+        self._write(*self._limits)
 
     def forget(self) -> None:
         """Empty all buckets' books and counts: every source is new, every bucket full."""
         for name in ("due_ns", "always_in"):
             self.program[name].clear()
+        self._some_always_in = False
         self.program["newcomers_due_ns"][ctypes.c_int(0)] = ctypes.c_ulong(0)
         counts = self.program["counts"]
         counts[ctypes.c_int(0)] = (counts.Leaf * counts.total_cpu)()
