@@ -217,3 +217,61 @@ def test_a_session_that_dies_is_told_and_the_lab_goes_on(tmp_path):
 
         assert channel.ask("ping") == {}
         channel.close()
+
+
+# --- a helper for somebody who is not root ---
+
+USER = 4_242
+AS_USER = """
+from toolkit.ebpf import Lab
+with Lab("host") as lab:
+    seen = lab.limit(rate_per_s=1, burst=10, count=23, seconds=0.2)
+    print(lab.backend, seen.passed, seen.dropped)
+"""
+
+
+@pytest.fixture
+def helper():
+    """Serve a user, with no more rights than are needed."""
+    path = host.SOCKETS / f"{USER}.sock"
+    path.unlink(missing_ok=True)
+    command = [sys.executable, "-m", "toolkit", "ebpf", "serve", "--uid", str(USER)]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
+        assert settled(path.exists)
+        time.sleep(0.1)
+        yield process
+        process.terminate()
+    assert not path.exists()
+
+
+def test_the_helper_has_only_the_rights_that_it_needs(helper):
+    """None to read others' files as their owner, to change users, to load modules, to reboot."""
+    status = Path(f"/proc/{helper.pid}/status").read_text()
+    held = int(status.split("CapBnd:\t")[1].split()[0], 16)
+
+    assert held.bit_count() <= len(host.RIGHTS)
+    assert all(held >> bit & 1 for bit in host.NEEDED.values())
+
+
+@pytest.mark.usefixtures("helper")
+def test_an_ordinary_user_asks_this_machines_kernel_through_the_helper():
+    packages = next(Path(place) for place in sys.path if place.endswith("site-packages"))
+    everyone = all(folder.stat().st_mode & 0o005 == 0o005 for folder in packages.parents)
+    if not everyone:
+        pytest.skip(f"{packages} is not to be read by another user")
+    words = ["setpriv", f"--reuid={USER}", f"--regid={USER}", "--clear-groups", "env"]
+    words += [f"PYTHONPATH={Path(host.__file__).parents[2]}:{packages}", "HOME=/nonexistent"]
+    done = subprocess.run(
+        [*words, host.PYTHON, "-B", "-c", AS_USER], capture_output=True, text=True, check=False
+    )
+
+    assert done.stdout == "host 10 13\n", done.stderr
+
+
+def test_a_helper_that_is_gone_is_said_to_be(tmp_path):
+    """A socket's file may outlive who listened."""
+    path = tmp_path / "old.sock"
+    with socket.socket(socket.AF_UNIX) as old:
+        old.bind(str(path))
+    with pytest.raises(BackendUnavailable, match="does not answer"):
+        host._joined(path)

@@ -136,7 +136,11 @@ class Host:
 def _joined(path: Path) -> socket.socket:
     connection = socket.socket(socket.AF_UNIX)
     connection.settimeout(5)
-    connection.connect(str(path))
+    try:
+        connection.connect(str(path))
+    except OSError as error:
+        connection.close()
+        raise BackendUnavailable(f"the helper at {path} does not answer ({error})") from None
     return connection
 
 

@@ -14,6 +14,7 @@ import select
 import signal
 import socket
 import struct
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -72,6 +73,7 @@ def answer(session: Any, line: bytes | None) -> dict[str, Any]:
 def serve_session(fd: int, *, own_machine: bool) -> None:
     """Be a session until the client is gone."""
     die_with_parent()
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # BCC prints
     from .session import Session  # noqa: PLC0415, see above
@@ -142,13 +144,17 @@ def serve_socket(path: Path, uid: int) -> None:
     os.umask(old)
     os.chown(path, uid, -1)
     listener.listen()
-    while True:
-        client, _ = listener.accept()
-        with client:
-            if peer_of(client) not in (uid, 0):
-                client.sendall(b'{"refused": "this lab belongs to another user"}\n')
-                continue
-            attend(client.fileno(), listener)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
+    try:
+        while True:
+            client, _ = listener.accept()
+            with client:
+                if peer_of(client) in (uid, 0):
+                    attend(client.fileno(), listener)
+                else:
+                    client.sendall(b'{"refused": "this lab belongs to another user"}\n')
+    finally:
+        path.unlink(missing_ok=True)
 
 
 def peer_of(client: socket.socket) -> int:
