@@ -22,13 +22,14 @@ test: .test  ## set up and run everything a change must pass
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	$(BIN)/pytest --doctest-modules $(NBVAL) toolkit tests notebooks
+	$(BIN)/pytest --doctest-modules -m "not alone" -n auto toolkit tests
+	$(BIN)/pytest $(NBVAL) -m alone tests notebooks
 
 check: .test  ## format, lint, types and the fast tests: a minute or less
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	$(BIN)/pytest --doctest-modules -m "not slow and not browser" -q -n auto toolkit tests
+	$(BIN)/pytest --doctest-modules -m "not slow and not alone" -q -n auto toolkit tests
 
 notebooks: .test  ## run every notebook from top to bottom
 	$(BIN)/pytest $(NBVAL) notebooks

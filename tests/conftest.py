@@ -16,6 +16,17 @@ settings.load_profile("ci" if os.environ.get("CI") else "lab")
 ORACLES = Path(__file__).parents[2] / "shared" / "oracles" / "oracles_open.csv"
 
 
+# real servers, kernels, browsers and notebooks: what else runs at the time would be in their way
+ALONE = ("live", "browser", "kernel", "microvm")
+
+
+def pytest_collection_modifyitems(items):
+    """Mark what `make test` runs by itself, after the rest has had all cores."""
+    for item in items:
+        if item.nodeid.startswith("notebooks/") or any(map(item.get_closest_marker, ALONE)):
+            item.add_marker("alone")
+
+
 @pytest.fixture(scope="session")
 def oracles():
     """Return a function: the rows of exact results whose model and metric begin so, by id."""

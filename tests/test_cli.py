@@ -117,3 +117,31 @@ def test_the_module_runs_as_a_program(jtl):
 
     assert done.returncode == 0
     assert "Total" in done.stdout
+
+
+def test_the_doctor_of_the_kernel_lab_names_every_backend(capsys):
+    status = main(["ebpf", "doctor"])
+    said = capsys.readouterr().out
+
+    assert status == 0
+    assert all(f"{name}: " in said for name in ("host", "microvm", "recorded"))
+    assert "tk.ebpf.Lab() uses: " in said
+
+
+def test_a_helper_needs_root_and_says_so(capsys, monkeypatch):
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    status = main(["ebpf", "serve", "--uid", "1000"])
+
+    assert status == 2
+    assert (
+        capsys.readouterr().err
+        == "toolkit: the helper has to be root: put sudo before the command\n"
+    )
+
+
+@pytest.mark.parametrize("words", [["ebpf"], ["ebpf", "serve"], ["ebpf", "serve", "--uid", "me"]])
+def test_a_lab_command_that_is_incomplete_gets_help(words, capsys):
+    with pytest.raises(SystemExit):
+        main(words)
+
+    assert "usage: python -m toolkit ebpf" in capsys.readouterr().err

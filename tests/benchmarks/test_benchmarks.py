@@ -21,3 +21,18 @@ def test_a_benchmark_prints_its_table_and_its_ratio(program, arguments):
     assert done.returncode == 0, done.stderr
     assert "| program |" in done.stdout
     assert "toolkit / " in done.stdout
+
+
+@pytest.mark.kernel
+@pytest.mark.slow
+def test_the_kernels_benchmark_prints_its_ratios_or_says_what_is_missing():
+    """One round; `microvm_start.py` is of the same kind and takes minutes."""
+    done = subprocess.run(
+        [sys.executable, HERE / "kernel_limiter.py", "1", "host"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert "swap / locked: " in done.stdout or "host: not to be had here: " in done.stdout

@@ -17,7 +17,7 @@ from toolkit import _check
 from toolkit.ebpf import measurements, recorded
 from toolkit.ebpf.channel import BackendUnavailable, LabError
 from toolkit.ebpf.host import Host
-from toolkit.ebpf.microvm import Guest
+from toolkit.ebpf.microvm import MEMORY_MB, Guest
 from toolkit.ebpf.recorded import Recorded
 from toolkit.ebpf.seen import Seen, Source, seen
 from toolkit.ebpf.verdict import Verdict, verdict
@@ -54,7 +54,7 @@ class Lab:
         backend: Literal["auto", "host", "microvm", "recorded"] = "auto",
         *,
         cpus: int = 1,
-        memory_mb: int = 384,
+        memory_mb: int = MEMORY_MB,
     ) -> None:
         if backend == "auto":
             backend = os.environ.get("GOODPUT_LAB_BACKEND", "auto")  # type: ignore[assignment]

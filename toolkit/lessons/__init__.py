@@ -11,7 +11,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from toolkit.lessons import notebook_00, notebook_02, notebook_03, notebook_07
+from toolkit.lessons import (
+    notebook_00,
+    notebook_02,
+    notebook_03,
+    notebook_04,
+    notebook_05,
+    notebook_07,
+)
 from toolkit.lessons.feedback import Feedback
 from toolkit.lessons.prediction import Prediction, predict
 
@@ -19,6 +26,8 @@ QUESTIONS: dict[str, Callable[..., Feedback]] = {
     **notebook_00.QUESTIONS,
     **notebook_02.QUESTIONS,
     **notebook_03.QUESTIONS,
+    **notebook_04.QUESTIONS,
+    **notebook_05.QUESTIONS,
     **notebook_07.QUESTIONS,
 }
 

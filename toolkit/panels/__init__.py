@@ -4,7 +4,7 @@ A panel does no arithmetic.  It hands the values of its controls to a function t
 and returns a sentence, and shows both; the sentence is the picture's text for screen readers too.
 """
 
-from toolkit.panels import jobs, metastable, products, retries, witnesses
+from toolkit.panels import jobs, limiter, metastable, products, refusals, retries, witnesses
 from toolkit.panels.panel import Panel
 from toolkit.panels.staffing import RETRIES, advised, checked, staffing
 
@@ -14,8 +14,10 @@ __all__ = [
     "advised",
     "checked",
     "jobs",
+    "limiter",
     "metastable",
     "products",
+    "refusals",
     "retries",
     "staffing",
     "witnesses",

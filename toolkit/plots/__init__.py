@@ -6,6 +6,7 @@ Every picture carries its units on the axes and its assumptions in a caption bel
 """
 
 from toolkit.plots.designs import designs
+from toolkit.plots.kernel import answered, counted, histogram, ladder
 from toolkit.plots.latency import latency
 from toolkit.plots.lines import lines
 from toolkit.plots.picture import GOAL, GUESS, MEASURED, PREDICTED, Picture, picture
@@ -18,7 +19,11 @@ __all__ = [
     "MEASURED",
     "PREDICTED",
     "Picture",
+    "answered",
+    "counted",
     "designs",
+    "histogram",
+    "ladder",
     "latency",
     "lines",
     "picture",

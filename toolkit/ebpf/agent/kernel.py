@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import ctypes
 import os
-import platform
 import struct
 from pathlib import Path
 from typing import Any
@@ -28,7 +27,7 @@ class Refused(Exception):  # noqa: N818, it is what the other side is told
 
 def header_folders() -> tuple[Path, Path] | None:
     """Return the folders of Debian's kernel headers: the common ones and the architecture's."""
-    running = platform.release()
+    running = os.uname().release
     for pattern in (
         f"linux-headers-{running}",
         "linux-headers-6.1*-amd64",

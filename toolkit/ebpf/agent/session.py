@@ -6,7 +6,6 @@ Everything here belongs to this process and ends with it.
 from __future__ import annotations
 
 import os
-import platform
 import time
 from typing import Any
 
@@ -73,7 +72,7 @@ class Session:
 
     def hello(self) -> dict[str, Any]:
         """Say what kernel this is."""
-        return {"kernel": platform.release(), "cpus": os.cpu_count(), "pid": os.getpid()}
+        return {"kernel": os.uname().release, "cpus": os.cpu_count(), "pid": os.getpid()}
 
     def probe(self) -> dict[str, Any]:
         """Say what this kernel can do."""
