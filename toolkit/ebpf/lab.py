@@ -132,15 +132,10 @@ class Lab:
         limits = {"rate_per_s": rate_per_s, "burst": burst, "report_gap_s": report_gap_s}
         newcomers = {"newcomers_per_s": newcomers_per_s, "newcomers_burst": newcomers_burst}
         load = {"offered_per_s": offered_per_s, "seconds": seconds, "law": law, "sources": sources}
-        how: dict[str, Any] = {
-            "hook": hook,
-            "ip6": ip6,
-            "changes": [list(change) for change in changes],
-        }
-        how["always_in"] = list(always_in)
-        arguments = how | limits | newcomers | load
-        if count is not None:
-            arguments["count"] = count
+        load |= {} if count is None else {"count": count}
+        how = {"hook": hook, "ip6": ip6, "always_in": list(always_in)}
+        changing = {"changes": [list(change) for change in changes]}
+        arguments = {**limits, **newcomers, **load, **how, **changing}
         return seen(self._ask("limit", arguments), self.source)
 
     def decide(

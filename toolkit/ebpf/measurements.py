@@ -37,17 +37,19 @@ def limit(
     try:
         channel.ask("send", rate_per_s=offered_per_s, seconds=seconds, **load)
         series, phases = _watch(channel, seconds, [[0.0, rate_per_s, burst], *changes], more)
-        known = channel.ask("sources")["sources"]
-        drops = channel.ask("drops")["drops"]
+        afterwards = channel.ask("drops") | {"sources_known": channel.ask("sources")["sources"]}
     finally:
         channel.ask("close")
-    answer = _account(series, phases)
-    welcomed = math.inf
-    if more.get("newcomers_per_s"):
-        welcomed = more["newcomers_burst"] + more["newcomers_per_s"] * answer["seconds"]
-    buckets = min(load.get("sources", 1), welcomed)
-    bound = math.floor(answer.pop("promised") * buckets) + 1
-    return answer | {"bound": bound, "sources_known": known, "drops": drops}
+    answer = _account(series, phases) | afterwards
+    buckets = min(load.get("sources", 1), _welcomed(more, answer["seconds"]))
+    return answer | {"bound": math.floor(answer.pop("promised") * buckets) + 1}
+
+
+def _welcomed(limits: dict[str, Any], seconds: float) -> float:
+    """Return how many new sources may get a bucket of their own."""
+    if not limits.get("newcomers_per_s"):
+        return math.inf
+    return float(limits["newcomers_burst"] + limits["newcomers_per_s"] * seconds)
 
 
 def _watch(
