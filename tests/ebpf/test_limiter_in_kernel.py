@@ -112,6 +112,17 @@ def test_a_change_of_limits_works_while_packets_fly(lab):
     assert after > 2 * before
 
 
+def test_a_slow_limit_of_the_past_does_not_shut_its_source_out(lab):
+    """The bucket owed a hundred seconds; after the change it counts as empty, and fills at the new rate."""
+    seen = lab.limit(
+        rate_per_s=1, burst=100, seconds=1.5, offered_per_s=20_000, changes=[(0.5, 2_000, 500)]
+    )
+    (at_s,) = seen.changed_s
+
+    assert 100 < seen.passed <= 100 + 1 + 2_000 * (seen.seconds - at_s + 0.1) + 500
+    assert seen.passed - 100 > 0.3 * 2_000 * (seen.seconds - at_s)
+
+
 def test_of_made_up_sources_no_more_pass_than_the_newcomers_bucket_lets(lab):
     """20,000 sources through a table of 4,096: without that bucket, being forgotten pays."""
     flood = {"rate_per_s": 0.1, "burst": 1, "seconds": 0.6, "sources": 20_000}

@@ -69,18 +69,26 @@ BPF_ARRAY(stripes, struct stripe, 64);
 
 enum update { SWAP, RACY, LOCKED };
 
-/* How full the bucket is after a packet at `now`: 0 means that it does not pass.
- * Nobody can be further ahead than a full burst, unless the limits have just changed: then the bucket
- * counts as empty, so that a slow limit of the past does not shut out its sources for hours. */
-static __always_inline u64 next_due(u64 due, u64 now, u64 interval, u64 tolerance)
+struct step {
+	u64 due;
+	int passes;
+};
+
+/* What a packet at `now` does to a bucket.  Nobody can be further ahead than an empty bucket is, unless the
+ * limits have just changed: then the bucket counts as empty from now on, and that is kept, so that a slow
+ * limit of the past does not shut out its sources for hours. */
+static __always_inline struct step step(u64 due, u64 now, u64 interval, u64 tolerance)
 {
+	struct step next = {.due = due};
 	u64 empty = now + tolerance + interval;
 
-	if (due > empty)
-		due = empty;
-	if (due > now + tolerance)
-		return 0;
-	return (due > now ? due : now) + interval;
+	if (due > empty) {
+		next.due = empty;
+	} else if (due <= now + tolerance) {
+		next.due = (due > now ? due : now) + interval;
+		next.passes = 1;
+	}
+	return next;
 }
 
 static __always_inline int take_by_swap(u64 *due, u64 now, u64 interval, u64 tolerance, u64 *raced)
@@ -88,12 +96,12 @@ static __always_inline int take_by_swap(u64 *due, u64 now, u64 interval, u64 tol
 	#pragma clang loop unroll(disable)
 	for (int i = 0; i < TRIES; i++) {
 		u64 seen = *(volatile u64 *)due;
-		u64 next = next_due(seen, now, interval, tolerance);
+		struct step next = step(seen, now, interval, tolerance);
 
-		if (!next)
+		if (next.due == seen)
 			return 0;
-		if (__sync_val_compare_and_swap(due, seen, next) == seen)
-			return 1;
+		if (__sync_val_compare_and_swap(due, seen, next.due) == seen)
+			return next.passes;
 		*raced += 1;
 	}
 	return 0;
@@ -101,27 +109,27 @@ static __always_inline int take_by_swap(u64 *due, u64 now, u64 interval, u64 tol
 
 static __always_inline int take_and_race(u64 *due, u64 now, u64 interval, u64 tolerance)
 {
-	u64 next = next_due(*(volatile u64 *)due, now, interval, tolerance);
+	u64 seen = *(volatile u64 *)due;
+	struct step next = step(seen, now, interval, tolerance);
 
-	if (next)
-		*(volatile u64 *)due = next;
-	return next != 0;
+	if (next.due != seen)
+		*(volatile u64 *)due = next.due;
+	return next.passes;
 }
 
 static __always_inline int take_locked(u64 *due, u64 now, u64 interval, u64 tolerance, u32 key)
 {
 	u32 which = key & 63;
 	struct stripe *stripe = stripes.lookup(&which);
-	u64 next;
+	struct step next;
 
 	if (!stripe)
 		return 0;
 	bpf_spin_lock(&stripe->lock);
-	next = next_due(*due, now, interval, tolerance);
-	if (next)
-		*due = next;
+	next = step(*due, now, interval, tolerance);
+	*due = next.due;
 	bpf_spin_unlock(&stripe->lock);
-	return next != 0;
+	return next.passes;
 }
 
 /* `update` is a constant where this is called: each program holds one of the three. */
