@@ -19,19 +19,14 @@ from toolkit.ebpf.channel import BackendUnavailable, Channel
 HERE = Path(__file__).parent
 PYTHON = "/usr/bin/python3"  # Debian's own, for which there is bcc
 SOCKETS = Path("/run/goodput-lab")
-RIGHTS = (
-    *("bpf", "net_admin", "net_raw", "perfmon", "sys_admin", "sys_resource"),
-    *(
-        "chown",
-        "dac_read_search",
-    ),  # the socket is the user's, and so may be the folder of the agent
-)
+RIGHTS = ["bpf", "net_admin", "net_raw", "perfmon", "sys_admin", "sys_resource"]
+RIGHTS += ["chown", "dac_read_search"]
+"""The last two since the socket becomes the user's, and the agent's folder may be so already."""
+
 PACKAGES = [Path("/usr/lib/python3/dist-packages"), Path("/usr/lib/python3/site-packages")]
 BTF, LOCKDOWN = Path("/sys/kernel/btf/vmlinux"), Path("/sys/kernel/security/lockdown")
-STATUS, NEEDED = (
-    Path("/proc/self/status"),
-    {"CAP_NET_ADMIN": 12, "CAP_SYS_ADMIN": 21, "CAP_BPF": 39},
-)
+STATUS = Path("/proc/self/status")
+NEEDED = {"CAP_NET_ADMIN": 12, "CAP_SYS_ADMIN": 21, "CAP_BPF": 39}
 Missing = tuple[str, str]  # what is missing, and the one command that provides it
 
 
@@ -52,12 +47,8 @@ def why_not() -> list[Missing]:
     if os.geteuid() != 0:
         if os.access(user_socket(), os.R_OK | os.W_OK):
             return []
-        return [
-            (
-                "not root, and no helper is running",
-                f"sudo {sys.executable} -m toolkit ebpf serve --uid {os.getuid()}",
-            )
-        ]
+        remedy = f"sudo {sys.executable} -m toolkit ebpf serve --uid {os.getuid()}"
+        return [("not root, and no helper is running", remedy)]
     return [
         finding
         for finding in (_no_bcc(), _no_headers(), _no_btf(), _no_rights(), _locked())
