@@ -3,6 +3,7 @@
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -159,15 +160,15 @@ def test_all_cpus_together_spend_no_token_twice(lab):
 
 
 def test_a_client_that_behaves_is_served_in_a_flood_where_there_is_a_limiter(lab):
-    """Its share of answers, and how long they take, beside a flood with no limiter."""
-    table = lab.defend(seconds=1.5, hooks=["none", "xdp"]).set_index("case")
-    alone, flooded, limited = (
-        table.loc[case] for case in ("no flood", "flood, no limiter", "flood, xdp")
-    )
+    """Its share of answers, and how long they take, beside a flood with no limiter: medians of three."""
+    runs = pd.concat([lab.defend(seconds=1, hooks=["none", "xdp"]) for _ in range(3)])
+    share = (runs["answered"] / runs["asked"]).groupby(runs["case"]).median()
+    p50_s = runs.groupby("case")["p50_s"].median()
+    flooded, limited = "flood, no limiter", "flood, xdp"
 
-    assert alone["answered"] >= 0.9 * alone["asked"]
-    assert limited["answered"] >= 0.9 * limited["asked"]
-    assert flooded["answered"] < 0.9 * flooded["asked"] or flooded["p50_s"] > 2 * limited["p50_s"]
+    assert share["no flood"] >= 0.9
+    assert share[limited] >= 0.9
+    assert share[flooded] < 0.9 * share[limited] or p50_s[flooded] > 2 * p50_s[limited]
 
 
 @pytest.mark.parametrize("update", UPDATES)
