@@ -256,6 +256,17 @@ def test_no_notebook_stores_outputs_but_where_they_are_checked():
     assert stored == []
 
 
+def test_a_cell_whose_output_is_checked_has_run():
+    """The tool that checks takes an output without an execution count for a mistake."""
+    never_run = [
+        where
+        for where, cell in code_cells()
+        if KEEPS_OUTPUT in cell["metadata"].get("tags", []) and cell["execution_count"] is None
+    ]
+
+    assert never_run == []
+
+
 @pytest.mark.parametrize(
     "path", sorted((ROOT / "notebooks").glob("*.ipynb")), ids=lambda path: path.stem
 )
