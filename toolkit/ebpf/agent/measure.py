@@ -90,7 +90,7 @@ add rule netdev lab in {rule}
 """
 NFT_RULES = {
     "nftables": "limit rate over 1000/second burst 10 packets drop",
-    "nftables-per-source": "update @sources {{ ip saddr limit rate over 1000/second burst 10 packets }} drop",
+    "nftables-per-source": "update @sources { ip saddr limit rate over 1000/second burst 10 packets } drop",
 }
 IPTABLES_RULE = (
     f"PREROUTING -i {network.SERVER} -m hashlimit --hashlimit-above 1000/sec --hashlimit-burst 10 "
@@ -131,7 +131,7 @@ def refuse_at(name: str, session: Session) -> Callable[[], object]:
     if name in ("socket", "python"):
         return lambda: None
     if name in NFT_RULES:
-        rules = NFT.format(interface=network.SERVER, rule=NFT_RULES[name].format())
+        rules = NFT.format(interface=network.SERVER, rule=NFT_RULES[name])
         network.run("nft", "-f", "-", given=rules)
         return lambda: network.run("nft", "delete", "table", "netdev", "lab")
     if name == "iptables-hashlimit":
@@ -146,9 +146,9 @@ def refuse_at(name: str, session: Session) -> Callable[[], object]:
     return Attachment(program.fd, hook, session.net).close
 
 
-def _receiver(port: int = network.PORT) -> socket.socket:
+def _receiver() -> socket.socket:
     receiver = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    receiver.bind((network.SERVER_IP, port))
+    receiver.bind((network.SERVER_IP, network.PORT))
     return receiver
 
 

@@ -81,17 +81,15 @@ class Session:
 
     def open(self, *, hook: str) -> dict[str, Any]:
         """Attach the limiter at a hook, in place of the one before, with all its books empty."""
-        begun = time.monotonic()
         self.close()
         kind = "xdp" if hook in kernel.MODES else "tc"
         program = self.limiter.function(f"limit_{kind}")
         self._sockets = hook == "tc-egress"
         if not self._sockets:
             self.flood  # noqa: B018, so that no flood begins with a verifier
-        compiled = time.monotonic()
         self.limiter.forget()
         self._attached = Attachment(program.fd, hook, self.net)
-        return {"compile_s": compiled - begun, "attach_s": time.monotonic() - compiled}
+        return {}
 
     def close(self) -> dict[str, Any]:
         """End the load, detach the limiter."""
@@ -105,12 +103,6 @@ class Session:
         """Change the limits while packets fly."""
         self.at_work.set(**limits)
         return {"at_ns": time.monotonic_ns()}
-
-    def forget(self) -> dict[str, Any]:
-        """Begin anew: every source new, every bucket full, all counts 0."""
-        self.stop()
-        self.at_work.forget()
-        return {}
 
     def allow(self, *, prefix: tuple[int, bytes]) -> dict[str, Any]:
         """Let a prefix pass always."""
@@ -226,7 +218,6 @@ VERBS: dict[str, dict[str, checks.Check]] = {
     "open": {"hook": checks.one_of(*HOOKS)},
     "close": {},
     "set": LIMITS,
-    "forget": {},
     "allow": {"prefix": checks.prefix},
     "send": LOAD,
     "stop": {},
