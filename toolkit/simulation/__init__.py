@@ -2,6 +2,6 @@
 
 from toolkit.simulation.contention import Contention, contention, study
 from toolkit.simulation.run import Run
-from toolkit.simulation.simulate import simulate
+from toolkit.simulation.simulate import Engine, engine_for, simulate
 
-__all__ = ["Contention", "Run", "contention", "simulate", "study"]
+__all__ = ["Contention", "Engine", "Run", "contention", "engine_for", "simulate", "study"]

@@ -15,6 +15,13 @@ from toolkit.simulation.run import Run
 from toolkit.simulation.simpy_engine import System
 from toolkit.simulation.streams import Streams
 
+Engine = Literal["auto", "simpy", "compiled"]
+
+
+def engine_for(design: Design, engine: Engine = "auto") -> Literal["simpy", "compiled"]:  # noqa: ARG001
+    """Return which engine will run ``design``."""
+    return "simpy"
+
 
 def simulate(
     design: Design,
@@ -23,7 +30,7 @@ def simulate(
     seed: int = 0,
     replication: int = 0,
     horizon_s: float | None = None,
-    engine: Literal["auto", "simpy"] = "auto",
+    engine: Engine = "auto",
 ) -> Run:
     """Run ``design`` and return what happened.
 
@@ -82,7 +89,7 @@ def _streams(
 def _check_arguments(
     design: Design, seed: int, replication: int, horizon_s: float | None, engine: str
 ) -> None:
-    _check.choice("engine", engine, ("auto", "simpy"))
+    _check.choice("engine", engine, ("auto", "simpy", "compiled"))
     _check.count("seed", seed, least=0)
     _check.count("replication", replication, least=0)
     if horizon_s is not None:
