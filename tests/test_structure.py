@@ -123,8 +123,8 @@ ONLY = {
     "IPython": inside("panels", "lessons"),
     "simpy": inside("simulation/simpy_engine"),
     "numba": {"simulation/compiled_engine"},
-    "dask": {"experiments"},
-    "distributed": {"experiments"},
+    "dask": inside("experiments"),
+    "distributed": inside("experiments"),
     "bcc": inside("ebpf/agent"),
 }
 
@@ -158,6 +158,7 @@ def test_what_is_slow_to_load_is_loaded_where_it_is_used(package):
 def test_nothing_slow_loads_with_the_toolkit():
     """The same seen from outside: in a fresh process, whoever may have imported it for us."""
     slow = ["matplotlib", "ipywidgets", "scipy", "tqdm", "IPython", "jupyterlab", "dask", "numba"]
+    slow += ["distributed", "multiprocessing"]
     program = f"import sys, toolkit; print([name for name in {slow} if name in sys.modules])"
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT

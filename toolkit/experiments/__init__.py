@@ -1,0 +1,17 @@
+"""Many runs: replications, comparisons, sweeps, and the choice of the best, here or on a cluster."""
+
+from toolkit.experiments.intervals import interval, intervals, student
+from toolkit.experiments.replications import compare, replicate
+from toolkit.experiments.results import Comparison, Replications
+from toolkit.experiments.warmup import warmup_jobs
+
+__all__ = [
+    "Comparison",
+    "Replications",
+    "compare",
+    "interval",
+    "intervals",
+    "replicate",
+    "student",
+    "warmup_jobs",
+]
