@@ -49,7 +49,7 @@ from toolkit.design import (
     Visibility,
 )
 from toolkit.errors import LoadTestError, ToolkitError
-from toolkit.experiments import compare, replicate
+from toolkit.experiments import best, compare, intervals, replicate, sweep
 from toolkit.fit import fit
 from toolkit.laws import (
     Deterministic,
@@ -116,12 +116,14 @@ __all__ = [
     "advise",
     "arrivals",
     "backoff",
+    "best",
     "compare",
     "design",
     "ebpf",
     "errors",
     "experiments",
     "fit",
+    "intervals",
     "laws",
     "lessons",
     "loadtest",
@@ -132,6 +134,7 @@ __all__ = [
     "replicate",
     "simulate",
     "simulation",
+    "sweep",
     "systems",
     "theory",
 ]

@@ -3,15 +3,20 @@
 from toolkit.experiments.intervals import interval, intervals, student
 from toolkit.experiments.replications import compare, replicate
 from toolkit.experiments.results import Comparison, Replications
+from toolkit.experiments.selection import Selection, best
+from toolkit.experiments.sweep import sweep
 from toolkit.experiments.warmup import warmup_jobs
 
 __all__ = [
     "Comparison",
     "Replications",
+    "Selection",
+    "best",
     "compare",
     "interval",
     "intervals",
     "replicate",
     "student",
+    "sweep",
     "warmup_jobs",
 ]

@@ -70,13 +70,16 @@ def intervals(
     for name in wanted:
         _check.choice("figure", name, figures)
     points = table.groupby(axes, sort=False, observed=True, dropna=False)
-    found = {point: of_figures(rows[wanted], confidence) for point, rows in points}
-    counts = {point: len(rows) for point, rows in points}
+    found = {point: _judged(rows[wanted], confidence) for point, rows in points}
     result = pd.concat(found, names=axes)
-    few = [counts[place[:-1]] < FEW for place in result.index]
-    wide = (result["high"] - result["low"]) / 2 > NOISY * result["mean"].abs()
-    result["noisy"] = wide | few
     return result.droplevel("figure") if isinstance(figure, str) else result
+
+
+def _judged(figures: pd.DataFrame, confidence: float) -> pd.DataFrame:
+    """Return the intervals of one point's figures, and which are too noisy to trust."""
+    table = of_figures(figures, confidence)
+    wide = (table["high"] - table["low"]) / 2 > NOISY * table["mean"].abs()
+    return table.assign(noisy=wide | (len(figures) < FEW))
 
 
 def _columns(table: pd.DataFrame) -> tuple[list[str], list[str]]:
