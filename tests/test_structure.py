@@ -122,7 +122,8 @@ ONLY = {
     "ipywidgets": inside("panels", "lessons"),
     "IPython": inside("panels", "lessons"),
     "simpy": inside("simulation/simpy_engine"),
-    "numba": {"simulation/compiled_engine"},
+    "numba": {"simulation/compiled_engine/memory"},
+    "llvmlite": {"simulation/compiled_engine/memory"},
     "dask": inside("experiments"),
     "distributed": inside("experiments"),
     "bcc": inside("ebpf/agent"),
@@ -157,7 +158,17 @@ def test_what_is_slow_to_load_is_loaded_where_it_is_used(package):
 
 def test_nothing_slow_loads_with_the_toolkit():
     """The same seen from outside: in a fresh process, whoever may have imported it for us."""
-    slow = ["matplotlib", "ipywidgets", "scipy", "tqdm", "IPython", "jupyterlab", "dask", "numba"]
+    slow = [
+        "matplotlib",
+        "ipywidgets",
+        "scipy",
+        "tqdm",
+        "IPython",
+        "jupyterlab",
+        "dask",
+        "numba",
+        "llvmlite",
+    ]
     slow += ["distributed", "multiprocessing"]
     program = f"import sys, toolkit; print([name for name in {slow} if name in sys.modules])"
     done = subprocess.run(
@@ -209,11 +220,16 @@ def length(function):
     return lines
 
 
+# one loop, a branch for each kind of event: in pieces it would be slower, and its order harder to see
+LOOPS = {"simulation/compiled_engine/plain": ["step"]}
+
+
 @pytest.mark.parametrize("name", MODULES)
 def test_a_function_fits_on_a_screen(name):
     """30 lines; past that, name the pieces."""
     functions = [node for node in ast.walk(TREES[name]) if isinstance(node, ast.FunctionDef)]
     long = {function.name: length(function) for function in functions if length(function) > 30}
+    long = {name_of: lines for name_of, lines in long.items() if name_of not in LOOPS.get(name, [])}
 
     assert long == {}
 

@@ -114,3 +114,19 @@ class DecorrelatedJitter(_Exponential):
         """Return the pause in seconds."""
         last_s = self.base_s if previous_s is None else previous_s
         return min(self.cap_s, self.base_s + uniform * (3.0 * last_s - self.base_s))
+
+
+class SteppedBackoff:
+    """A pause in steps: ``base_s + step_s x floor(uniform x steps)``, each part known from the count.
+
+    What products that count in whole seconds have in common.
+    """
+
+    def parts(self, retries_made: int) -> tuple[float, float, float]:
+        """Return ``(base_s, steps, step_s)`` after ``retries_made`` retries; no steps for no jitter."""
+        raise NotImplementedError
+
+    def pause_s(self, retries_made: int, uniform: float, previous_s: float | None) -> float:  # noqa: ARG002
+        """Return the pause in seconds."""
+        base_s, steps, step_s = self.parts(retries_made)
+        return float(base_s + int(uniform * steps) * step_s)

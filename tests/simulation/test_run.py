@@ -364,7 +364,7 @@ BAD = [
     ({"horizon_s": 0}, "horizon_s must be > 0, got 0"),
     ({"horizon_s": NAN}, "horizon_s must be a finite number, got nan"),
     ({"jobs": 9, "horizon_s": "1"}, "horizon_s must be a finite number, got '1'"),
-    ({"jobs": 9, "engine": "fast"}, "engine must be 'auto' or 'simpy', got 'fast'"),
+    ({"jobs": 9, "engine": "fast"}, "engine must be 'auto', 'simpy' or 'compiled', got 'fast'"),
 ]
 
 
@@ -432,7 +432,8 @@ def test_an_overload_runs_and_is_warned_of():
 
 def test_a_run_says_what_it_was():
     """Enough to do it again."""
-    run = tk.simulate(MM1, jobs=5, seed=3, replication=2)
+    for engine in ("simpy", "compiled"):
+        run = tk.simulate(MM1, jobs=5, seed=3, replication=2, engine=engine)
 
-    assert (run.design, run.seed, run.replication, run.engine) == (MM1, 3, 2, "simpy")
-    assert len(repr(run)) < 600
+        assert (run.design, run.seed, run.replication, run.engine) == (MM1, 3, 2, engine)
+        assert len(repr(run)) < 600

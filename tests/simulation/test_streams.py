@@ -91,7 +91,7 @@ def test_a_replication_alone_is_that_replication_of_any_experiment():
     ).figures
     alone = simulated(replication=3).summary()
 
-    assert figures.loc[3].to_dict() == alone.to_dict()
+    assert figures.loc[3].drop("warmup_jobs").to_dict() == alone.to_dict()
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from toolkit.design import ATTEMPT_OUTCOMES, OUTCOMES, Stage
 from toolkit.laws import Array
 
 DONE, UNFINISHED = OUTCOMES.index("done"), OUTCOMES.index("unfinished")
-_OK, _PREEMPTED, _CUT_OFF = (
+OK, _PREEMPTED, _CUT_OFF = (
     ATTEMPT_OUTCOMES.index(word) for word in ("ok", "preempted", "unfinished")
 )
 
@@ -134,7 +134,7 @@ class Records:
             / stage.workers
             for (k, stage), busy in zip(enumerate(stages), by_stage_s, strict=True)
         ]
-        wasted = ~np.isin(self.attempt_outcome, (_OK, _PREEMPTED, _CUT_OFF))
+        wasted = ~np.isin(self.attempt_outcome, (OK, _PREEMPTED, _CUT_OFF))
         total_s = float(busy_s.sum())
         return {
             "throughput_per_s": np.sum(self.served & (self.ended_s >= since_s))

@@ -7,7 +7,7 @@ those records, so a figure can always be checked against the jobs behind it.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -25,15 +25,26 @@ PERCENTILES = (50, 90, 95, 99, 99.9)
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """What happened in one run; ``jobs`` and ``attempts`` are made from the records when asked for."""
+    """What happened in one run; records and tables are made from what was written when asked for."""
 
     design: Design
     seed: int
     replication: int
     engine: str
-    duration_s: float
     warnings: tuple[str, ...]
-    records: Records = field(repr=False)
+    sent: int = field(repr=False)  # jobs that were to arrive
+    end_s: float = field(repr=False)
+    book: Callable[[], Records] = field(repr=False)
+
+    @cached_property
+    def records(self) -> Records:
+        """What the engine wrote down."""
+        return self.book()
+
+    @cached_property
+    def duration_s(self) -> float:
+        """How long the run was: to its last record, or to its end if that cut off any job."""
+        return self.records.duration_s(self.sent, self.end_s)
 
     @cached_property
     def jobs(self) -> pd.DataFrame:

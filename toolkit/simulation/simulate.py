@@ -3,24 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
-
-import numpy as np
 
 from toolkit import _check
 from toolkit.arrivals import Arrivals, Closed, Trace
 from toolkit.design import Design
-from toolkit.simulation.records import UNFINISHED, Records
+from toolkit.simulation.engines import Done, Engine, run_with
 from toolkit.simulation.run import Run
-from toolkit.simulation.simpy_engine import System
 from toolkit.simulation.streams import Streams
-
-Engine = Literal["auto", "simpy", "compiled"]
-
-
-def engine_for(design: Design, engine: Engine = "auto") -> Literal["simpy", "compiled"]:  # noqa: ARG001
-    """Return which engine will run ``design``."""
-    return "simpy"
 
 
 def simulate(
@@ -38,6 +27,11 @@ def simulate(
     own number of jobs, and with a horizon alone jobs arrive until then.
     The same ``seed`` and ``replication`` give the same jobs to every design.
 
+    ``engine``: ``"simpy"``, the one to read; ``"compiled"``, the same records a hundred times as fast;
+    ``"auto"`` takes the compiled one where it knows all of the design's fields, and else says in
+    ``run.warnings`` which it does not.  While it is being compiled, which happens once on a machine,
+    small runs are done by SimPy meanwhile; ``run.engine`` says who it was.
+
     Raises ``ValueError`` for an argument out of range, and for a design that by its own rules never
     ends and has no horizon.  A design that is asked for more than it can do is run all the same, and one
     that makes hundreds of attempts a job is stopped; ``run.warnings`` says so.
@@ -50,18 +44,19 @@ def simulate(
     """
     _check_arguments(design, seed, replication, horizon_s, engine)
     streams = _streams(design.arrivals, jobs, horizon_s, seed, replication)
-    system = System(design, streams, is_bounded=horizon_s is not None)
-    stopped = _stopped(system) if system.run(horizon_s) else []
-    end_s = horizon_s if horizon_s is not None and not stopped else system.env.now
-    records = Records.of(system.attempts, system.arrived_s, system.finished_s, system.outcomes)
+    done, notes = run_with(engine, design, streams, horizon_s)
+    stopped = [_stopped(done, streams.jobs)] if done.stopped else []
+    end_s = horizon_s if horizon_s is not None and not stopped else done.now_s
+    unfinished = [_cut_off(done, end_s)] if done.unfinished else []
     return Run(
         design=design,
         seed=seed,
         replication=replication,
-        engine="simpy",
-        duration_s=records.duration_s(streams.jobs, end_s),
-        warnings=(*design.overloads(), *stopped, *_cut_off(records, end_s)),
-        records=records,
+        engine=done.engine,
+        warnings=(*design.overloads(), *notes, *stopped, *unfinished),
+        sent=streams.jobs,
+        end_s=end_s,
+        book=done.records,
     )
 
 
@@ -98,21 +93,15 @@ def _check_arguments(
         raise ValueError(f"horizon_s must be given, for the run would never end: {endless}")
 
 
-def _stopped(system: System) -> list[str]:
-    made, jobs = len(system.attempts), system.streams.jobs
-    text = (
-        f"stopped at {system.env.now:g} s after {made:,} attempts for {jobs:,} jobs: "
+def _stopped(done: Done, jobs: int) -> str:
+    return (
+        f"stopped at {done.now_s:g} s after {done.made:,} attempts for {jobs:,} jobs: "
         "this would hardly have ended; a horizon_s, a pause between tries or fewer of them would end it"
     )
-    return [text]
 
 
-def _cut_off(records: Records, end_s: float) -> list[str]:
-    unfinished = int(np.sum(records.outcome == UNFINISHED))
-    if not unfinished:
-        return []
-    text = (
-        f"{unfinished} of {records.outcome.size} jobs were unfinished when the run ended at {end_s:g} s: "
+def _cut_off(done: Done, end_s: float) -> str:
+    return (
+        f"{done.unfinished} of {done.arrived} jobs were unfinished when the run ended at {end_s:g} s: "
         "percentiles leave them out, and they are the slow ones"
     )
-    return [text]

@@ -5,21 +5,27 @@ job.  A row is one numpy stream, spawned from its address (``numpy.random.SeedSe
 for all jobs in order.  So job 17 brings the same work to every design under one seed, a draw added
 in one place moves no other, and replication k alone is replication k of any experiment.
 
+Rows that were drawn lately are kept, so that a design that differs in something else meets them at once.
+
 What does not belong to a job (when an instance polls, which one a balancer picks) has streams of its
 own, drawn in the order of use.
 """
 
 from __future__ import annotations
 
+import threading
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
 import numpy as np
 import numpy.typing as npt
 
-from toolkit.arrivals import Arrivals
+from toolkit import laws
+from toolkit.arrivals import Arrivals, Poisson, Renewal
+from toolkit.design import Design, Stage
 from toolkit.laws import Array, Law
 
 
@@ -45,6 +51,74 @@ class Purpose(IntEnum):
     CALLER_JITTER = 16
 
 
+class Shelf:
+    """Rows of draws by their address, the latest ``most_bytes`` of them; read-only, for all threads."""
+
+    def __init__(self, most_bytes: int) -> None:
+        self.most_bytes, self.held_bytes = most_bytes, 0
+        self._rows: OrderedDict[Hashable, Array] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def find(self, key: Hashable) -> Array | None:
+        """Return the row with this address, if it is there."""
+        with self._lock:
+            row = self._rows.get(key)
+            if row is not None:
+                self._rows.move_to_end(key)
+            return row
+
+    def put(self, key: Hashable, row: Array) -> Array:
+        """Keep a row, and let go of the oldest ones if there are too many; return the row."""
+        row.flags.writeable = False
+        if row.nbytes <= self.most_bytes // 2:
+            with self._lock:
+                if key not in self._rows:
+                    self.held_bytes += row.nbytes
+                self._rows[key] = row
+                while self.held_bytes > self.most_bytes:
+                    self.held_bytes -= self._rows.popitem(last=False)[1].nbytes
+        return row
+
+
+SHELF = Shelf(most_bytes=128 << 20)
+# sources of numbers whose rows may be drawn part by part, with the same result
+IN_PARTS = (
+    *(laws.Deterministic, laws.Empirical, laws.Exponential, laws.Gamma, laws.HyperExponential),
+    *(laws.LogNormal, laws.Pareto, laws.Uniform, laws.Weibull, Poisson),
+)
+
+
+class Row:
+    """A row of draws that is made as far as it is asked for, so that its newest part is near."""
+
+    def __init__(
+        self, size: int, make: Callable[[int], Array], *, is_in_parts: bool, key: Hashable
+    ) -> None:
+        self.size, self._make, self._key = size, make, key
+        self.values, self.made, self.is_in_parts = np.empty(0), 0, is_in_parts
+        try:
+            known = SHELF.find(key)
+        except TypeError:  # a law of one's own that cannot be looked up
+            self._key = None
+        else:
+            if known is not None:
+                self.values, self.made = known, size
+
+    def up_to(self, end: int) -> Array:
+        """Return the row, drawn up to ``end`` at least."""
+        if end <= self.made:
+            return self.values
+        if self.made == 0 and (end == self.size or not self.is_in_parts):
+            end, self.values = self.size, self._make(self.size)
+        else:
+            self.values = self.values if self.made else np.empty(self.size)
+            self.values[self.made : end] = self._make(end - self.made)
+        self.made = end
+        if end == self.size and self._key is not None:
+            SHELF.put(self._key, self.values)
+        return self.values
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Streams:
     """The draws of one run of ``jobs`` jobs."""
@@ -53,13 +127,21 @@ class Streams:
     replication: int
     jobs: int
 
+    def gap_row(self, arrivals: Arrivals) -> Row:
+        """Return the gaps between arrivals in seconds, as a row to be drawn in parts."""
+        return self._row(arrivals, arrivals.gaps_s, Purpose.ARRIVALS)
+
     def gaps_s(self, arrivals: Arrivals) -> Array:
         """Return the gaps between arrivals in seconds, shape ``(jobs,)``."""
-        return arrivals.gaps_s(self._generator(Purpose.ARRIVALS), self.jobs)
+        return self.gap_row(arrivals).up_to(self.jobs)
+
+    def service_row(self, law: Law, stage: str, attempt: int) -> Row:
+        """Return the service times of all jobs' attempts of a number, as a row to be drawn in parts."""
+        return self._row(law, law.draw_s, Purpose.SERVICE, _key(stage), attempt)
 
     def services_s(self, law: Law, stage: str, attempt: int) -> Array:
         """Return the service time in seconds of every job's attempt number ``attempt``."""
-        return law.draw_s(self._generator(Purpose.SERVICE, _key(stage), attempt), self.jobs)
+        return self.service_row(law, stage, attempt).up_to(self.jobs)
 
     def class_services_s(
         self, laws: Sequence[Law], classes: npt.NDArray[np.intp], stage: str, attempt: int
@@ -75,6 +157,15 @@ class Streams:
             else np.array(rows)[classes, range(self.jobs)]
         )
 
+    def stage_services_s(
+        self, design: Design, stage: Stage, classes: npt.NDArray[np.intp] | None, attempt: int
+    ) -> Array:
+        """Return the service times in seconds of all jobs in a stage of ``design``."""
+        if classes is None:
+            return self.services_s(stage.service, stage.name, attempt)
+        laws = [kind.service.get(stage.name, stage.service) for kind in design.classes]
+        return self.class_services_s(laws, classes, stage.name, attempt)
+
     def failures(self, stage: str, attempt: int) -> Array:
         """Return a uniform number a job: the attempt fails where it is below the chance of it."""
         return self.uniforms(Purpose.FAILURE, _key(stage), attempt)
@@ -89,7 +180,7 @@ class Streams:
 
     def waits_s(self, law: Law, purpose: Purpose, stage: str, attempt: int) -> Array:
         """Return a duration a job for another ``purpose``, in seconds."""
-        return law.draw_s(self._generator(purpose, _key(stage), attempt), self.jobs)
+        return self._row(law, law.draw_s, purpose, _key(stage), attempt).up_to(self.jobs)
 
     def at_stage(self, purpose: Purpose, stage: str, attempt: int) -> Array:
         """Return a uniform number a job for ``purpose`` in this stage."""
@@ -97,11 +188,15 @@ class Streams:
 
     def uniforms(self, *address: int) -> Array:
         """Return a uniform number a job."""
-        return self._generator(*address).random(self.jobs)
+        return self._row(None, lambda rng, n: rng.random(n), *address).up_to(self.jobs)
+
+    def generator(self, purpose: Purpose, stage: str, number: int) -> np.random.Generator:
+        """Return the generator of a row of uniform numbers, or of a sequence, before its first draw."""
+        return self._generator(purpose, _key(stage), number)
 
     def sequence(self, purpose: Purpose, stage: str, number: int = 0) -> Iterator[float]:
         """Yield uniform numbers without end, for what belongs to no job."""
-        generator = self._generator(purpose, _key(stage), number)
+        generator = self.generator(purpose, stage, number)
         while True:
             yield from generator.random(256).tolist()
 
@@ -110,6 +205,23 @@ class Streams:
         ends = np.cumsum(list(shares.values()))
         found = np.searchsorted(ends, self.uniforms(Purpose.CLASS), side="right")
         return np.minimum(found, len(ends) - 1)
+
+    def _row(
+        self,
+        source: Arrivals | Law | None,
+        draw: Callable[[np.random.Generator, int], Array],
+        *address: int,
+    ) -> Row:
+        rng: list[np.random.Generator] = []
+
+        def make(n: int) -> Array:
+            if not rng:  # a row that is kept needs none
+                rng.append(self._generator(*address))
+            return draw(rng[0], n)
+
+        law = source.law if isinstance(source, Renewal) else source
+        key = (self.seed, self.replication, self.jobs, source, address)
+        return Row(self.jobs, make, is_in_parts=type(law) in IN_PARTS, key=key)
 
     def _generator(self, *address: int) -> np.random.Generator:
         seeds = np.random.SeedSequence(self.seed, spawn_key=(self.replication, *address))

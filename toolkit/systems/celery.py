@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from toolkit import _check
-from toolkit.backoff import Backoff, ConstantBackoff
+from toolkit.backoff import Backoff, ConstantBackoff, SteppedBackoff
 from toolkit.design import (
     BlockingPop,
     Delivery,
@@ -47,7 +47,7 @@ RATE_UNITS_S = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CeleryBackoff:
+class CeleryBackoff(SteppedBackoff):
     """Celery's ``retry_backoff``: whole seconds from 0 to min(``max_s``, ``factor`` x 2^n), all alike.
 
     ``factor`` is cut to a whole number, 1 at least; without ``jitter`` the pause is the limit itself
@@ -66,12 +66,12 @@ class CeleryBackoff:
         _check.not_negative("factor", self.factor)
         _check.count("max_s", self.max_s, least=0)
 
-    def pause_s(self, retries_made: int, uniform: float, previous_s: float | None) -> float:  # noqa: ARG002
-        """Return the pause in seconds."""
+    def parts(self, retries_made: int) -> tuple[float, float, float]:
+        """Return the least pause, the number of steps and the step, in seconds."""
         # no pause is longer than max_s, so the power may stop where any factor has passed it
         doubled = int(max(1.0, self.factor)) * 2 ** min(retries_made, 1000)
         limit = min(self.max_s, doubled)
-        return float(int(uniform * (limit + 1)) if self.jitter else limit)
+        return (0, limit + 1, 1) if self.jitter else (limit, 0, 0)
 
 
 def rate_per_s(rate_limit: str | float | None) -> float:

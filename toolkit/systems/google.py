@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from toolkit import _check
+from toolkit.backoff import SteppedBackoff
 from toolkit.design import Delivery, Push, Retry, TokenBucket, Visibility
 from toolkit.systems._product import Product, countdown_within, stage_of, within
 
@@ -21,7 +22,7 @@ MOST_AHEAD_S = 30 * 86_400.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CloudTasksBackoff:
+class CloudTasksBackoff(SteppedBackoff):
     """Cloud Tasks' pause: doubles ``max_doublings`` times, then grows by as much, up to the cap.
 
     Before retry n = 1, 2, ... with D = ``max_doublings``:
@@ -46,13 +47,12 @@ class CloudTasksBackoff:
             )
         _check.count("max_doublings", self.max_doublings, least=0)
 
-    def pause_s(self, retries_made: int, uniform: float, previous_s: float | None) -> float:  # noqa: ARG002
-        """Return the pause in seconds."""
+    def parts(self, retries_made: int) -> tuple[float, float, float]:
+        """Return the pause in seconds, without jitter."""
         # 2^1000 is beyond any cap in seconds and still a float; a product beyond floats is inf
         doubled_s = self.min_backoff_s * 2.0 ** min(retries_made, self.max_doublings, 1000)
-        return float(
-            min(self.max_backoff_s, doubled_s * max(1, retries_made + 1 - self.max_doublings))
-        )
+        linear = max(1, retries_made + 1 - self.max_doublings)
+        return min(self.max_backoff_s, doubled_s * linear), 0, 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

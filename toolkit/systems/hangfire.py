@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from toolkit import _check
+from toolkit.backoff import SteppedBackoff
 from toolkit.design import BlockingPop, Delivery, Poll, Poller, Retry, Visibility
 from toolkit.design.delivery import Fetch
 from toolkit.systems import _versions
@@ -41,7 +42,7 @@ SCHEDULE_POLLING_S = 15.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HangfireBackoff:
+class HangfireBackoff(SteppedBackoff):
     """Hangfire's pause before retry a = 1, 2, ...: (a - 1)^4 + 15 s and (0 to 29) x a s.
 
     (AutomaticRetryAttribute.cs :: DefaultDelayInSecondsByAttemptFunc.)
@@ -63,12 +64,12 @@ class HangfireBackoff:
             raise ValueError("delays_in_seconds must hold at least one delay in s, got none")
         object.__setattr__(self, "delays_in_seconds", delays)
 
-    def pause_s(self, retries_made: int, uniform: float, previous_s: float | None) -> float:  # noqa: ARG002
-        """Return the pause in seconds."""
+    def parts(self, retries_made: int) -> tuple[float, float, float]:
+        """Return the least pause, the number of steps and the step, in seconds."""
         delays = self.delays_in_seconds
         if delays is not None:
-            return float(delays[min(retries_made, len(delays) - 1)])
-        return float(retries_made**4 + 15 + int(uniform * 30) * (retries_made + 1))
+            return delays[min(retries_made, len(delays) - 1)], 0, 0
+        return retries_made**4 + 15, 30, retries_made + 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

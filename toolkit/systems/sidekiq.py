@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from toolkit import _check
+from toolkit.backoff import SteppedBackoff
 from toolkit.design import BlockingPop, Crash, Delivery, Poller, Retry
 from toolkit.systems import _versions
 from toolkit.systems._product import Product, count_if_given, stage_of
@@ -31,7 +32,7 @@ def _parse(version: str) -> _versions.Version:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SidekiqBackoff:
+class SidekiqBackoff(SteppedBackoff):
     """Sidekiq's pause: n^4 + 15 s and a jitter in whole seconds, n retries made before.
 
     The jitter is 0 to 10 (n + 1) - 1 from 8.0 on, (0 to 9) x (n + 1) from 6.2.2 on, and
@@ -51,18 +52,15 @@ class SidekiqBackoff:
         if self.retry_in_s is not None:
             _check.count("retry_in_s", self.retry_in_s)
 
-    def _jitter(self, n: int, uniform: float) -> int:
-        version = _parse(self.version)
+    def parts(self, retries_made: int) -> tuple[float, float, float]:
+        """Return the least pause, the number of steps and the step, in seconds."""
+        n, version = retries_made, _parse(self.version)
+        base_s = n**4 + 15 if self.retry_in_s is None else self.retry_in_s
         if version >= (8, 0, 0):
-            return int(uniform * (10 * (n + 1)))
+            return base_s, 10 * (n + 1), 1
         if version >= (6, 2, 2):
-            return int(uniform * 10) * (n + 1)
-        return int(uniform * 30) * (n + 1) if self.retry_in_s is None else 0
-
-    def pause_s(self, retries_made: int, uniform: float, previous_s: float | None) -> float:  # noqa: ARG002
-        """Return the pause in seconds."""
-        base = retries_made**4 + 15 if self.retry_in_s is None else self.retry_in_s
-        return float(base + self._jitter(retries_made, uniform))
+            return base_s, 10, n + 1
+        return base_s, 30 if self.retry_in_s is None else 0, n + 1
 
 
 def threads(version: str) -> int:

@@ -48,6 +48,11 @@ if TYPE_CHECKING:
 MOST_ROWS_PER_JOB, MOST_ROWS, MOST_ROWS_AT_ONCE = 200, 200_000, 10_000
 
 
+def most_rows(jobs: int) -> tuple[int, int]:
+    """Return after how many attempts a run will hardly end: in all, and at one moment."""
+    return MOST_ROWS_PER_JOB * jobs + MOST_ROWS, MOST_ROWS_PER_JOB * jobs + MOST_ROWS_AT_ONCE
+
+
 class System:
     """A design at work in a SimPy environment, and the book in which it writes."""
 
@@ -58,7 +63,8 @@ class System:
         self.finished_s = [nan] * streams.jobs
         self.outcomes = [UNFINISHED] * streams.jobs
         self.unsettled, self.open_rows, self.open_forks = streams.jobs, 0, 0
-        self.most_rows = None if is_bounded else MOST_ROWS_PER_JOB * streams.jobs + MOST_ROWS
+        most, self.most_rows_at_once = most_rows(streams.jobs)
+        self.most_rows = None if is_bounded else most
         self.moment_s, self.made_before = 0.0, 0  # this moment, and the rows made before it
         shares = {kind.name: kind.share for kind in design.classes}
         self.classes = streams.classes(shares) if shares else None
@@ -97,10 +103,7 @@ class System:
 
     def services_s(self, stage: Stage, attempt: int) -> Array:
         """Return the service time in seconds of every job's attempt number ``attempt``."""
-        if self.classes is None:
-            return self.streams.services_s(stage.service, stage.name, attempt)
-        laws = [kind.service.get(stage.name, stage.service) for kind in self.design.classes]
-        return self.streams.class_services_s(laws, self.classes, stage.name, attempt)
+        return self.streams.stage_services_s(self.design, stage, self.classes, attempt)
 
     def start_sources(self) -> None:
         """Start whoever sends the jobs."""
@@ -179,8 +182,8 @@ class System:
         made = len(self.attempts) + self.tries
         if self.env.now > self.moment_s:
             self.moment_s, self.made_before = self.env.now, made
-        most_at_once = MOST_ROWS_PER_JOB * self.streams.jobs + MOST_ROWS_AT_ONCE
-        if made - self.made_before > most_at_once or (self.most_rows and made > self.most_rows):
+        is_over = self.most_rows and made > self.most_rows
+        if is_over or made - self.made_before > self.most_rows_at_once:
             raise EndlessError
 
     def run(self, horizon_s: float | None) -> bool:

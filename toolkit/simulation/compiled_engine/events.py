@@ -1,0 +1,123 @@
+"""What comes next: SimPy's order of events, kept by hand.
+
+SimPy orders events by time, then priority, then the order of creation.  Here
+
+- what is planned for later lies in a heap, by (time, rank, number), the number counting creations;
+- what is to happen at the present moment lies in a line, first come, first served; a delay that is too
+  short to move the clock goes there too;
+- what SimPy calls urgent (a process starts, a process is interrupted) lies in a second line.
+
+Whatever the heap has for this moment was created before the moment came, so before anything in line.
+So the next event is: the urgent line; the heap, as far as it is of this moment and of SimPy's normal
+rank; the line; the heap.  Lower ranks (a caller's time-out, an arrival, the end of an outage) have no
+line of their own: they wait in the heap until there is nothing else at their moment.
+"""
+
+from __future__ import annotations
+
+from toolkit.simulation.compiled_engine.memory import (
+    inline,
+    read_int,
+    read_short,
+    record_at,
+    records,
+    write_int,
+    write_short,
+)
+
+EVENT = records("event", {"at_s": "f8", "order": "i8", "what": "i8"})
+event_at = record_at(EVENT)
+RANK_BITS = 56  # an order is the rank, and below it the number
+
+
+@inline
+def comes_first(one, other):
+    """Say whether one event comes before another."""
+    return one.at_s < other.at_s or (one.at_s == other.at_s and one.order < other.order)
+
+
+@inline
+def move(heap, target, source):
+    """Copy an event from one place of the heap to another."""
+    to, of = event_at(heap, target), event_at(heap, source)
+    to.at_s, to.order, to.what = of.at_s, of.order, of.what
+
+
+@inline
+def put_event(heap, count, at_s, order, what):
+    """Put an event into a heap of ``count`` others."""
+    place = count
+    while place:
+        above = (place - 1) >> 1
+        parent = event_at(heap, above)
+        if parent.at_s < at_s or (parent.at_s == at_s and parent.order < order):
+            break
+        move(heap, place, above)
+        place = above
+    entry = event_at(heap, place)
+    entry.at_s, entry.order, entry.what = at_s, order, what
+
+
+@inline
+def drop_first(heap, count):
+    """Take the first event out of a heap of ``count``: its last one goes down from the top."""
+    last = count - 1
+    moved = event_at(heap, last)
+    at_s, order, what = moved.at_s, moved.order, moved.what
+    place, below = 0, 1
+    while below < last:
+        child = event_at(heap, below)
+        if below + 1 < last and comes_first(event_at(heap, below + 1), child):
+            below += 1
+            child = event_at(heap, below)
+        if at_s < child.at_s or (at_s == child.at_s and order < child.order):
+            break
+        move(heap, place, below)
+        place, below = below, 2 * below + 1
+    entry = event_at(heap, place)
+    entry.at_s, entry.order, entry.what = at_s, order, what
+
+
+@inline
+def put_number(heap, count, number):
+    """Put a number into a heap of ``count`` short ones, the lowest first."""
+    place = count
+    while place:
+        above = (place - 1) >> 1
+        parent = read_short(heap, above)
+        if parent <= number:
+            break
+        write_short(heap, place, parent)
+        place = above
+    write_short(heap, place, number)
+
+
+@inline
+def take_number(heap, count):
+    """Take the lowest out of a heap of ``count`` short numbers."""
+    lowest, last = read_short(heap, 0), count - 1
+    number = read_short(heap, last)
+    place, below = 0, 1
+    while below < last:
+        child = read_short(heap, below)
+        if below + 1 < last and read_short(heap, below + 1) < child:
+            below += 1
+            child = read_short(heap, below)
+        if number <= child:
+            break
+        write_short(heap, place, child)
+        place, below = below, 2 * below + 1
+    write_short(heap, place, number)
+    return lowest
+
+
+@inline
+def put_in_line(line, mask, first, count, what):
+    """Put an event at the end of a line, a ring of ``mask + 1`` places."""
+    write_int(line, (first + count) & mask, what)
+
+
+@inline
+def first_in_line(line, mask, first):
+    """Return the first event of a line."""
+    return read_int(line, first & mask)
