@@ -7,15 +7,30 @@ and the median over rounds with its range is what is reported.
 # ruff: noqa: T201, printing is what it is for
 
 import json
+import os
 import statistics
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 
-def measure(command: Sequence[str]) -> dict[str, float]:
-    """Run a Python command that prints one JSON object of figures as its last line."""
-    done = subprocess.run([sys.executable, *command], capture_output=True, text=True, check=False)
+def measure(
+    command: Sequence[str], *, limit_s: float | None = None, env: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """Run a Python command that prints one JSON object of figures as its last line.
+
+    ``env`` is put on top of this process's environment.  Raises ``RuntimeError`` if the command fails,
+    and ``subprocess.TimeoutExpired`` after ``limit_s`` seconds.
+    """
+    done = subprocess.run(
+        [sys.executable, *command],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=limit_s,
+        env={**os.environ, **(env or {})},
+    )
     if done.returncode:
         raise RuntimeError(f"python {' '.join(command)} failed:\n{done.stderr}")
     return json.loads(done.stdout.splitlines()[-1])
