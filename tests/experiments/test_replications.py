@@ -130,7 +130,9 @@ def test_the_first_design_is_the_baseline_and_the_table_has_the_differences():
     assert comparison.baseline == "z lean"
     assert list(table) == ["baseline", "mean", "difference", "low", "high", "clear"]
     assert table.index.names == ["figure", "design"]
-    figures = [figure for figure in runs["more"].figures for _ in range(2) if figure != "warmup_jobs"]
+    figures = [
+        figure for figure in runs["more"].figures for _ in range(2) if figure != "warmup_jobs"
+    ]
     assert table.index.tolist() == list(
         zip(figures, ["more", "a few"] * len(figures), strict=False)
     )
