@@ -14,11 +14,9 @@ import argparse
 import hashlib
 import importlib
 import json
-import resource
 import statistics
 import subprocess
 import sys
-import threading
 import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -27,7 +25,7 @@ from pathlib import Path
 
 from comparison import goals
 from comparison.goals import Goal
-from timing import measure
+from timing import measure, peak_bytes, wait_for_other_threads
 
 JOBS, ROUNDS, LIMIT_S, ENOUGH_S, CHECK_JOBS = 100_000, 4, 120, 1.5, 2_000
 FOUR, QUEUES = ("mm1", "mm4", "retry", "tbretry"), ("celery", "sqs")
@@ -115,13 +113,6 @@ def check(program) -> tuple[float, str]:
     return float(sojourns_s.mean()), hashlib.sha256(sojourns_s.tobytes()).hexdigest()[:12]
 
 
-def wait_for_other_threads() -> None:
-    """Let whoever compiles in the background come to an end."""
-    for thread in threading.enumerate():
-        if thread is not threading.current_thread():
-            thread.join(timeout=60)
-
-
 def time_it(program, jobs: int) -> dict[str, object]:
     """Run a program as often as it wants, or until it has taken long enough; return the medians."""
     cpu_s, wall_s, held, peak = [], [], peak_bytes(), 0
@@ -141,11 +132,6 @@ def time_it(program, jobs: int) -> dict[str, object]:
         "peak_bytes_per_job": (peak - held) / jobs,
         "says": program.says(records),
     }
-
-
-def peak_bytes() -> int:
-    """Return the most memory this process has held."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 # --- all of them ---

@@ -1,6 +1,6 @@
 """What the toolkit costs on top of SimPy: `python tests/benchmarks/simpy_engine.py [jobs] [rounds]`.
 
-The same M/M/4 queue twice: `tk.simulate`, the table of jobs included, and a bare SimPy model as one
+The same M/M/4 queue twice: `tk.simulate` on its SimPy engine, the table of jobs included, and a bare SimPy model as one
 would write it for this question alone.  It has a process a job, a Resource, a tuple a job, and no
 retries, limiters, caps or attempts; its streams are drawn beforehand with numpy, inside the time.
 """
@@ -8,11 +8,10 @@ retries, limiters, caps or attempts; its streams are drawn beforehand with numpy
 # ruff: noqa: T201, printing is what it is for
 
 import json
-import resource
 import sys
 import time
 
-from timing import rounds, show, show_ratio
+from timing import peak_bytes, rounds, show, show_ratio
 
 JOBS, ROUNDS, GOAL = 100_000, 7, 1.4
 RATE_PER_S, MEAN_S, WORKERS = 3.6, 1.0, 4
@@ -23,7 +22,7 @@ def with_toolkit(jobs):
     """Simulate and make the table; return how many rows it has."""
     stage = tk.Stage(name="work", service=tk.Exponential(mean_s=MEAN_S), workers=WORKERS)
     design = tk.Design(arrivals=tk.Poisson(rate_per_s=RATE_PER_S), stages=[stage])
-    return len(tk.simulate(design, jobs=jobs, seed=1).jobs)
+    return len(tk.simulate(design, jobs=jobs, seed=1, engine="simpy").jobs)
 
 
 def with_bare_simpy(jobs):
@@ -50,11 +49,6 @@ def with_bare_simpy(jobs):
     env.process(source())
     env.run()
     return len(records)
-
-
-def peak_bytes():
-    """Return the most memory this process has held."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def report(program, jobs):

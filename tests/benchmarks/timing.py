@@ -8,9 +8,11 @@ and the median over rounds with its range is what is reported.
 
 import json
 import os
+import resource
 import statistics
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -68,3 +70,15 @@ def show_ratio(
         f"goal {goal:g} {verdict}"
     )
     return median
+
+
+def wait_for_other_threads() -> None:
+    """Let whoever compiles in the background come to an end."""
+    for thread in threading.enumerate():
+        if thread is not threading.current_thread():
+            thread.join(timeout=60)
+
+
+def peak_bytes() -> int:
+    """Return the most memory this process has held."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
