@@ -23,6 +23,9 @@ from toolkit.simulation import Engine
 if TYPE_CHECKING:
     from distributed import Client
 
+_TAKEN = ("replication", "warnings", "figure", "mean", "low", "high", "noisy")
+"""The other columns of the table and of its ``intervals``."""
+
 
 def sweep(
     build: Callable[..., Design],
@@ -114,22 +117,22 @@ def _points(axes: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
     if not axes:
         raise ValueError("axes must be given, such as workers=[1, 2, 4], got none")
     for name, values in axes.items():
-        if name in {"replication", "warnings", *figure_names()}:
+        if name in {*_TAKEN, *figure_names()}:
             raise ValueError(f"an axis must not be named like a column of the table, got {name!r}")
         if isinstance(values, str | bytes) or not hasattr(values, "__len__") or not len(values):
             raise ValueError(f"{name} must be a list of values, got {values!r}")
-        if len({_hashed(name, value) for value in values}) < len(values):
+        if _different(name, values) < len(values):
             raise ValueError(f"{name} must be a list of different values, got {values!r}")
     rows = itertools.product(*axes.values())
     return [dict(zip(axes, row, strict=True)) for row in rows]
 
 
-def _hashed(name: str, value: Any) -> int:
+def _different(name: str, values: Sequence[Any]) -> int:
     try:
-        return hash(value)
+        return len(set(values))
     except TypeError:
         raise ValueError(
-            f"{name} must be a list of values that do not change, such as numbers, got {value!r}"
+            f"{name} must be a list of values that do not change, such as numbers, got {values!r}"
         ) from None
 
 

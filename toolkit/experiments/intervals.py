@@ -57,10 +57,10 @@ def intervals(
     """Return the mean of every figure at every point of a sweep, with its interval.
 
     ``table`` is what ``sweep`` returned, or some of its rows: columns left of ``replication`` are
-    the axes.  ``figure`` names the one, or those, wanted.  Columns: ``mean``; ``low`` and ``high``,
+    the axes.  ``figure`` names the one, or those, wanted.
+    Columns: the axes; ``figure``, unless a single one is named; ``mean``; ``low`` and ``high``,
     Student's t over the point's replications (``nan`` for a single one); ``noisy``, when there are
     fewer than five or the interval reaches further than a fifth of the mean to either side.
-    The index is the axes and, unless ``figure`` is a single name, ``figure``.
 
     Raises ``ValueError`` for another table, an unknown figure or a ``confidence`` out of range.
     """
@@ -70,9 +70,13 @@ def intervals(
     for name in wanted:
         _check.choice("figure", name, figures)
     points = table.groupby(axes, sort=False, observed=True, dropna=False)
-    found = {point: _judged(rows[wanted], confidence) for point, rows in points}
-    result = pd.concat(found, names=axes)
-    return result.droplevel("figure") if isinstance(figure, str) else result
+    tables = []
+    for _, rows in points:
+        found = _judged(rows[wanted], confidence).reset_index()
+        place = rows[axes].iloc[[0] * len(found)].reset_index(drop=True)
+        tables.append(pd.concat([place, found], axis=1))
+    result = pd.concat(tables, ignore_index=True)
+    return result.drop(columns="figure") if isinstance(figure, str) else result
 
 
 def _judged(figures: pd.DataFrame, confidence: float) -> pd.DataFrame:
