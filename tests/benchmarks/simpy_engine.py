@@ -1,8 +1,9 @@
 """What the toolkit costs on top of SimPy: `python tests/benchmarks/simpy_engine.py [jobs] [rounds]`.
 
-The same M/M/4 queue twice: `tk.simulate` on its SimPy engine, the table of jobs included, and a bare SimPy model as one
-would write it for this question alone.  It has a process a job, a Resource, a tuple a job, and no
-retries, limiters, caps or attempts; its streams are drawn beforehand with numpy, inside the time.
+The same M/M/4 queue twice: `tk.simulate` by its SimPy engine, the table of jobs included, and a bare
+SimPy model as one would write it for this question alone.  It has a process a job, a Resource, a
+tuple a job, and no retries, limiters, caps or attempts; its streams are drawn beforehand with numpy,
+inside the time.
 """
 
 # ruff: noqa: T201, printing is what it is for
