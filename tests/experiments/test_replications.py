@@ -10,6 +10,9 @@ import pytest
 
 import toolkit as tk
 from toolkit import experiments
+from toolkit.experiments import confidence, crew
+from toolkit.experiments.confidence import JUDGED
+from toolkit.experiments.work import Seen, figure_names
 
 
 def pool(workers=1, rate_per_s=0.5, **more):
@@ -115,6 +118,113 @@ def test_intervals_of_a_queue_hold_the_exact_value_as_often_as_they_say(seed):
 
     error = math.sqrt(0.95 * 0.05 / experiments_made)
     assert abs(hits / experiments_made - 0.95) <= 4 * error
+
+
+# --- until it is precise ---
+
+
+def normal(monkeypatch, mean, sd, seed):
+    """Let the sojourn time of a run be a normal number."""
+    values_s = np.random.default_rng(seed).normal(mean, sd, 2_000)
+
+    def measure(one):
+        figures = dict.fromkeys(figure_names(), 1.0)
+        found_s = float(values_s[one.replication])
+        return {name: Seen(figures | {"sojourn_mean_s": found_s}, ()) for name in one.designs}
+
+    monkeypatch.setattr(crew, "measure", measure)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_replications_go_on_until_the_interval_is_as_narrow_as_asked_for(seed):
+    """Not one more, and none that is not the same as in a longer series."""
+    share = 0.1
+    found = replicated(precision=share, replications=5, seed=seed)
+    longer = replicated(replications=len(found.figures) + 5, seed=seed)
+    values = longer.figures["sojourn_mean_s"]
+    is_narrow = []
+    for count in range(5, len(found.figures) + 1):
+        mean, low, high = experiments.interval(values[:count], 0.95)
+        is_narrow.append((high - low) / 2 / mean <= share / (1 + share))
+
+    assert is_narrow == [False] * (len(is_narrow) - 1) + [True]
+    assert len(is_narrow) > 3, "it stopped at once: take another seed"
+    pd.testing.assert_frame_equal(found.figures, longer.figures[: len(found.figures)])
+    assert not any("precision" in text or "asked for" in text for text in found.warnings)
+
+
+def test_a_precision_that_is_not_reached_is_said():
+    """All that were allowed are there, and it says how near they are."""
+    found = replicated(precision=0.001, replications=3, max_replications=12)
+    _, low, high = experiments.interval(found.figures["sojourn_mean_s"], 0.95)
+    share = (high - low) / 2 / found.figures["sojourn_mean_s"].mean()
+
+    assert len(found.figures) == 12
+    text = (
+        f"sojourn_mean_s is known to ± {share:.1%} after 12 replications, not to the 0.1% asked for"
+    )
+    assert any(text in warning for warning in found.warnings)
+
+
+def test_another_figure_can_be_the_one_to_be_known():
+    """How much is done varies less from run to run than how long it waits."""
+    goodput, wait = (
+        len(replicated(precision=0.2, replications=5, figure=figure).figures)
+        for figure in ("goodput_per_s", "wait_mean_s")
+    )
+
+    assert goodput < wait
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("share", [0.05, 0.2])
+def test_a_precise_interval_holds_the_truth_nearly_as_often_as_it_says(monkeypatch, share, seed):
+    """Looking after every run costs a little: 0.95 less 0.03, and four standard errors of 300 trials.
+
+    And the estimate is within the share of the truth in as many cases, which is what was asked for.
+    """
+    trials, holds, near = 300, 0, 0
+    for trial in range(trials):
+        normal(monkeypatch, 10.0, 3.0, 1_000 * seed + trial)
+        found = replicated(precision=share, replications=10, max_replications=2_000, parallel=1)
+        row = found.summary().loc["sojourn_mean_s"]
+        holds += row["low"] <= 10.0 <= row["high"]
+        near += abs(row["mean"] - 10.0) <= share * 10.0
+
+    allowed = 0.92 - 4 * math.sqrt(0.92 * 0.08 / trials)
+    assert holds / trials >= allowed
+    assert near / trials >= allowed
+
+
+# --- too noisy to trust ---
+
+
+def doubts(values):
+    figures = pd.DataFrame(dict.fromkeys(JUDGED, values))
+    return list(confidence.doubts(figures, 0.95))
+
+
+def test_an_answer_too_noisy_to_trust_says_so():
+    """Which figures, and how wide they are."""
+    noisy = replicated(pool(rate_per_s=0.9), jobs=100, replications=5)
+    mean, low, high = experiments.interval(noisy.figures["sojourn_p99_s"], 0.95)
+
+    [text] = [text for text in noisy.warnings if "too noisy to trust" in text]
+    assert f"sojourn_p99_s ± {(high - low) / 2 / mean:.0%}" in text
+    assert not replicated(jobs=2_000, replications=10, engine="auto").warnings
+
+
+def test_too_few_replications_say_so():
+    """Two runs can agree by chance; five hardly do."""
+    assert "4 replications are too few" in doubts([1.0, 1.1, 0.9, 1.0])[0]
+    assert doubts([1.0, 1.1, 0.9, 1.0, 1.0]) == []
+    assert any("design: 3 replications" in text for text in compared({"design": pool()}).warnings)
+
+
+@pytest.mark.parametrize("values", [[0.0] * 5, [float("nan")] * 5])
+def test_what_does_not_vary_or_does_not_exist_is_not_noisy(values):
+    """No warning where there is nothing to be unsure of."""
+    assert doubts(values) == []
 
 
 # --- compare ---
@@ -271,6 +381,10 @@ BAD = [
     ({"warmup": 60}, "skip_jobs must leave a job, got 60 of 60"),
     ({"jobs": None}, "jobs must be given"),
     ({"jobs": 0}, "jobs must be a whole number >= 1, got 0"),
+    ({"precision": 0}, "precision must be > 0, got 0"),
+    ({"precision": "5%"}, "precision must be a finite number, got '5%'"),
+    ({"precision": 0.1, "max_replications": 2}, "max_replications must be a whole number >= 3"),
+    ({"figure": "p99"}, "figure must be 'jobs', .*'warmup_jobs', got 'p99'"),
     ({"seed": -1}, "seed must be a whole number >= 0, got -1"),
 ]
 

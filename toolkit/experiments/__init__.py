@@ -1,7 +1,7 @@
 """Many runs: replications, comparisons, sweeps, and the choice of the best, here or on a cluster."""
 
+from toolkit.experiments.confidence import interval, intervals, student
 from toolkit.experiments.grid import sweep
-from toolkit.experiments.intervals import interval, intervals, student
 from toolkit.experiments.replications import compare, replicate
 from toolkit.experiments.results import Comparison, Replications
 from toolkit.experiments.selection import Selection, best

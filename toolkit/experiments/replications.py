@@ -19,8 +19,8 @@ import numpy as np
 
 from toolkit import _check
 from toolkit.design import Design
+from toolkit.experiments.confidence import check_confidence, student
 from toolkit.experiments.crew import Crew, crew_for
-from toolkit.experiments.intervals import check_confidence, student
 from toolkit.experiments.results import Comparison, Replications, replications_of
 from toolkit.experiments.warmup import Warmup
 from toolkit.experiments.watch import interrupted, watched

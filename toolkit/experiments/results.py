@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from toolkit.design import Design
-from toolkit.experiments.intervals import doubts, of_figures
+from toolkit.experiments.confidence import doubts, of_figures
 from toolkit.experiments.work import Seen
 
 
