@@ -1,6 +1,6 @@
 # `make` alone lists what there is to do.
 .DEFAULT_GOAL := help
-.PHONY: help lab ebpf test check notebooks bench clean
+.PHONY: help lab ebpf test check notebooks bench kernelbench clean
 
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -34,17 +34,24 @@ check: .test  ## format, lint, types and the fast tests: a minute or less
 notebooks: .test  ## run every notebook from top to bottom
 	$(BIN)/pytest $(NBVAL) notebooks
 
-bench: .test  ## measure speed and memory against the alternatives
-	for program in tests/benchmarks/[!t]*.py; do $(BIN)/python $$program || exit 1; done
+bench: .bench  ## set up and measure speed and memory beside other simulators: ten minutes
+	for program in engines growth figures simpy_engine import_time; do \
+		$(BIN)/python tests/benchmarks/$$program.py || exit 1; done
+
+kernelbench: .ebpf  ## measure the kernel's limiters, and what a micro-VM costs: ten minutes more
+	$(BIN)/python tests/benchmarks/kernel_limiter.py
+	$(BIN)/python tests/benchmarks/microvm_start.py
 
 clean:  ## remove the environment and everything that was made
 	rm -rf $(VENV) .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis build *.egg-info
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
-.PHONY: .run .ebpf .test
+.PHONY: .run .ebpf .test .bench
 .run:
 	@VENV=$(VENV) binder/install.sh
 .ebpf:
 	@VENV=$(VENV) binder/install.sh ebpf
 .test:
 	@VENV=$(VENV) binder/install.sh test
+.bench:
+	@VENV=$(VENV) binder/install.sh bench

@@ -6,6 +6,7 @@
 #   binder/install.sh ebpf      and what the kernel lab needs (as root on Debian: BCC, QEMU, a kernel for it)
 #   binder/install.sh packages  only the system's packages for the kernel lab, as root (an image is made so)
 #   binder/install.sh test      and what `make test` needs (as root on Debian: Chromium and servers too)
+#   binder/install.sh bench     what the notebooks need, and the simulators that `make bench` compares
 #
 # VENV says where (default .venv), PYTHON which interpreter (default python3, 3.11 or later).
 set -euo pipefail
@@ -58,11 +59,13 @@ if [ ! -x "$venv/bin/pip" ]; then
     "$python" -m venv "$venv"
 fi
 
-# a stamp for each of them; what `test` installs is enough for `run`
+# a stamp for each of them; what `test` installs is enough for all but `bench`
 stamp="$(cksum <pyproject.toml)"
-if ! grep -qsxF "$stamp" "$venv/installed-$what" "$venv/installed-test"; then
+[ "$what" = bench ] || enough="$venv/installed-test"
+if ! grep -qsxF "$stamp" "$venv/installed-$what" ${enough:+"$enough"}; then
     extras=""
     [ "$what" = test ] && extras="[test,dev,live]"
+    [ "$what" = bench ] && extras="[bench]"
     "$venv/bin/pip" install --quiet --disable-pip-version-check --editable ".$extras"
     # no question about news over the first page that a learner sees
     settings="$venv/share/jupyter/lab/settings"
@@ -74,7 +77,7 @@ END
 fi
 
 # a small machine to boot, where there is none
-if [ "$what" != run ]; then
+if [ "$what" != run ] && [ "$what" != bench ]; then
     lab_packages
     "$venv/bin/python" -m toolkit.ebpf.image --if-missing \
         || say "install: no image of the guest; the kernel lab will do without the micro-VM"

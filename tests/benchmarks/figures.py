@@ -91,12 +91,12 @@ def answer(jobs: int, engine: str) -> dict[str, float]:
     import toolkit as tk
 
     design, taken_ms = warm(engine), []
-    for seed in range(1, TIMES + 1):
+    for seed in range(TIMES + 1):
         since_s = time.perf_counter()
         run = tk.simulate(design, jobs=jobs, seed=seed, engine=engine)
         run.summary()
         taken_ms.append(1e3 * (time.perf_counter() - since_s))
-    return {"ms": statistics.median(taken_ms)}
+    return {"ms": statistics.median(taken_ms[1:])}
 
 
 def threads(jobs: int, engine: str) -> dict[str, float]:

@@ -51,9 +51,11 @@ def show_goals(goals: Sequence[Goal]) -> None:
         )
 
 
-def save(out: Path, name: str, results: Mapping[str, object], goals: Sequence[Goal] = ()) -> None:
-    """Write ``results`` with what they were measured on."""
-    found = {"machine": machine(), **results}
+def save(
+    out: Path, name: str, results: Mapping[str, object], goals: Sequence[Goal] = ()
+) -> dict[str, object]:
+    """Write ``results`` with what they were measured on, and return all of it."""
+    found: dict[str, object] = {"machine": machine(), **results}
     if goals:
         found["goals"] = [
             {**asdict(goal), "values": [*goal.values], "verdict": goal.verdict()} for goal in goals
@@ -61,6 +63,7 @@ def save(out: Path, name: str, results: Mapping[str, object], goals: Sequence[Go
     out.mkdir(parents=True, exist_ok=True)
     (out / f"{name}.json").write_text(json.dumps(found, indent=1) + "\n")
     print(f"\nwritten: {name}.json in {out.name}/")
+    return found
 
 
 def machine() -> dict[str, object]:
