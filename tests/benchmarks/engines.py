@@ -62,8 +62,8 @@ CONTENDERS = {
         {"loop": True, "drawn": True},
     ),
     "cimba": Contender("Cimba", "with_cimba", share=2),
-    "asimpy": Contender("asimpy", "with_asimpy"),
-    "ciw": Contender("Ciw", "with_ciw", FOUR[:3], 0.3),
+    "asimpy": Contender("asimpy", "with_asimpy", share=0.5),
+    "ciw": Contender("Ciw", "with_ciw", FOUR[:3], 0.2),
     "salabim": Contender("salabim", "with_salabim", share=0.06),
     AFTER: Contender("SimPy, a process a job", "with_simpy", FOUR + QUEUES),
 }

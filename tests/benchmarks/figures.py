@@ -21,7 +21,7 @@ from comparison import goals
 from comparison.goals import Goal
 from timing import measure, peak_bytes, wait_for_other_threads
 
-JOBS, FIRST_JOBS, REPLICATIONS, ROUNDS, TIMES = 200_000, 20_000, 64, 5, 7
+JOBS, FIRST_JOBS, REPLICATIONS, ROUNDS, TIMES = 200_000, 20_000, 64, 4, 7
 JOB_BYTES, ATTEMPT_BYTES = 48, 40  # what a run may hold beyond its streams
 FIRST_RESULT = """
 import toolkit as tk

@@ -16,7 +16,7 @@ from pathlib import Path
 from comparison import goals
 from timing import measure, peak_bytes, wait_for_other_threads
 
-MOST_JOBS, ROUNDS, LIMIT_S = 10_000_000, 3, 300
+MOST_JOBS, ROUNDS, LIMIT_S = 10_000_000, 2, 300
 ENOUGH_S, LEAST_TIMES, TIMES = 0.5, 3, 20
 SIZES = {
     "jobs": (1_000, 10_000, 100_000, 1_000_000, 10_000_000),
