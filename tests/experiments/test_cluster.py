@@ -103,10 +103,22 @@ def test_a_worker_that_is_killed_costs_nothing_that_is_finished_and_changes_no_n
     assert pids[0] not in client.run(os.getpid).values()
 
 
-def test_an_error_on_a_worker_is_raised_here(client):
-    """With its own type and words."""
-    with pytest.raises(ValueError, match="skip_jobs must leave a job, got 40 of 40"):
-        tk.replicate(pool(), warmup=40, client=client, **QUICK)
+def test_an_error_on_a_worker_is_raised_here_and_ends_the_work_there(client):
+    """With its own type and words; also while somebody looks at the traceback, as a notebook does."""
+    long = QUICK | {"jobs": 20_000}
+    with pytest.raises(ValueError, match="skip_jobs must leave a job, got 20000 of") as caught:
+        tk.replicate(pool(), replications=400, warmup=20_000, client=client, **long)
+
+    assert caught.tb is not None
+    assert_idle(client)
+
+
+def assert_idle(client):
+    for _ in range(1_000):
+        if not any(client.processing().values()):
+            return
+        time.sleep(0.01)
+    raise AssertionError("the cluster is still at work")
 
 
 def test_an_interrupt_calls_off_what_the_cluster_was_given(client, monkeypatch):
@@ -133,8 +145,4 @@ def test_an_interrupt_calls_off_what_the_cluster_was_given(client, monkeypatch):
         part = tk.replicate(pool(), replications=400, client=client, **QUICK | {"jobs": 2_000})
 
     assert len(part.figures) == 2
-    for _ in range(1_000):
-        if not any(client.processing().values()):
-            break
-        time.sleep(0.01)
-    assert not any(client.processing().values())
+    assert_idle(client)

@@ -272,6 +272,13 @@ def test_an_interrupted_choice_is_none(monkeypatch):
     assert set(found.table()["state"]) == {"undecided"}
 
 
+@pytest.mark.slow
+def test_an_interrupt_is_for_the_one_who_asked():
+    """A terminal sends it to all; a process without work must not die of it and complain."""
+    with crew._process_pool(1) as processes:
+        assert processes.submit(signal.raise_signal, signal.SIGINT).result() is None
+
+
 SCRIPT = """
 import sys
 print("begun", flush=True)

@@ -58,6 +58,22 @@ def test_the_runs_are_those_of_replicate():
         pd.testing.assert_frame_equal(done.figures, alone.figures, check_exact=True)
 
 
+def test_who_has_dropped_out_is_not_run_any_more(monkeypatch):
+    """Runs go where the decision is close."""
+    runs, measure = [], crew.measure
+
+    def counted(one):
+        runs.extend(one.designs)
+        return measure(one)
+
+    monkeypatch.setattr(crew, "measure", counted)
+    found = best(replications=4, indifference=0.02)
+
+    counts = {name: len(done.figures) for name, done in found.replications.items()}
+    assert {name: runs.count(name) for name in THREE} == counts
+    assert min(counts.values()) < max(counts.values())
+
+
 def test_designs_alike_are_not_run_for_ever():
     """They meet the same jobs and do the same: no chance is left in the difference, and either will do."""
     found = best({"one": pool(), "same": pool()}, replications=3)
