@@ -2,9 +2,11 @@
 
 import logging
 import os
+import re
 import signal
 import threading
 import time
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -98,9 +100,24 @@ def test_a_worker_that_is_killed_costs_nothing_that_is_finished_and_changes_no_n
     assert at[0].count(b"\n") < runs // 2, "it was nearly over: make the runs longer"
     assert path.read_bytes().startswith(at[0])
     assert path.read_bytes().count(b"\n") == runs + 1
-    serial = tk.sweep(pool, parallel=1, **how | {"engine": "auto"})
+    serial = tk.sweep(pool, parallel=1, **how)
     pd.testing.assert_frame_equal(table, serial, check_exact=True)
     assert pids[0] not in client.run(os.getpid).values()
+
+
+def test_the_page_on_clusters_works_as_it_stands_there(client, tmp_path, monkeypatch, capsys):
+    """With this cluster for the one it names."""
+    page = (Path(__file__).parents[2] / "binder" / "README.md").read_text(encoding="utf-8")
+    [block] = re.findall(r"^```python\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+    block = block.replace("tcp://scheduler.example:8786", client.scheduler.address)
+    monkeypatch.chdir(tmp_path)
+    made = {}
+    exec(compile(block, "README.md", "exec"), made)
+    made["client"].close()
+
+    assert capsys.readouterr().out.split()[:2] == ["workers", "rate_per_s"]
+    assert len(made["table"]) == 60
+    assert (tmp_path / "runs.jsonl").exists()
 
 
 def test_an_error_on_a_worker_is_raised_here_and_ends_the_work_there(client):

@@ -211,6 +211,20 @@ def test_records_are_dropped_with_their_run(monkeypatch):
     assert max(alive) <= 1
 
 
+@pytest.mark.parametrize(
+    ("share", "processors"),
+    [("150000 100000", 2), ("10000 100000", 1), ("max 100000", 8), ("900000 100000", 8), (None, 8)],
+)
+def test_a_container_uses_the_share_it_was_given(monkeypatch, tmp_path, share, processors):
+    """A classroom's server is a small part of a large machine."""
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(8))
+    monkeypatch.setattr(crew, "SHARE", tmp_path / "cpu.max")
+    if share is not None:
+        (tmp_path / "cpu.max").write_text(share + "\n")
+
+    assert crew._processors() == processors
+
+
 # --- interrupts and kills ---
 
 

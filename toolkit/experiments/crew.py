@@ -9,6 +9,7 @@ Work is handed out a little at a time, and what was finished is passed on at onc
 from __future__ import annotations
 
 import itertools
+import math
 import os
 import pickle
 import signal
@@ -18,6 +19,7 @@ import time
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -36,6 +38,9 @@ PAYS_S = 2.0
 
 AHEAD = 1_000
 """Pieces of work that a cluster is given in advance; more workers than that would go without."""
+
+SHARE = Path("/sys/fs/cgroup/cpu.max")
+"""Where Linux says how much of its processors a container may use."""
 
 Done = tuple[Work, dict[str, Seen]]
 Means = Literal["here", "threads", "processes", "cluster"]
@@ -133,10 +138,14 @@ def _from_threads(works: Iterator[Work], parallel: int) -> Generator[Done, None,
 
 
 def _processors() -> int:
-    """Return how many processors this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    """Return how many processors this process may use; of a container, the share that it was given."""
+    known = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    try:
+        quota, period = SHARE.read_text(encoding="ascii").split()
+        share = math.ceil(int(quota) / int(period))
+    except (OSError, ValueError):  # no such file, or no limit, which is the word "max"
+        return known or 1
+    return max(1, min(known or 1, share))
 
 
 # --- processes ---
