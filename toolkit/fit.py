@@ -144,7 +144,8 @@ class Fit:
         )
         names = [f"sojourn_p{p:g}_s" for p in percentiles]
         runs_ms = predicted.figures[names] * 1000.0
-        reach = student(0.95, replications) * runs_ms.std(ddof=1) * math.sqrt(1 + 1 / replications)
+        runs = len(runs_ms)  # fewer than asked for, after an interrupt
+        reach = student(0.95, runs) * runs_ms.std(ddof=1) * math.sqrt(1 + 1 / runs)
         measured_ms = np.percentile(elapsed_ms, percentiles)
         mean_ms = runs_ms.mean()
         table = {
