@@ -56,8 +56,8 @@ class Records:
         job, stage, attempt, queued_s, started_s, ended_s, worker, outcome, paused_s = table.T
         arrived = len(arrived_s)  # a horizon may come before the last jobs do
         return cls(
-            arrived_s=np.array(arrived_s),
-            finished_s=np.array(finished_s[:arrived]),
+            arrived_s=np.array(arrived_s, dtype=np.float64),
+            finished_s=np.array(finished_s[:arrived], dtype=np.float64),
             outcome=np.array(outcomes[:arrived], dtype=np.int8),
             job=job.astype(np.int64),
             stage=stage.astype(np.int16),

@@ -22,7 +22,7 @@ HERE = Path(__file__).parent
 def stamp() -> str:
     """Return a number for all sources of this engine together."""
     digest = hashlib.sha256(f"{sys.version} {version('numba')}".encode())
-    for source in sorted(HERE.glob("*.py")):
+    for source in sorted(HERE.rglob("*.py")):
         digest.update(source.read_bytes())
     return digest.hexdigest()[:16]
 

@@ -36,23 +36,28 @@ def uncovered(design: Design) -> list[str]:
     return [*_of_callers(design), *(text for stage in design.stages for text in _of_stage(stage))]
 
 
+def is_plain(design: Design) -> bool:
+    """Say whether all that ``design`` has are plain stages: no callers, no protocol, no orders."""
+    return not design.callers and all(
+        stage.order == "fifo"
+        and stage.when_full != "block"
+        and not (stage.delivery or stage.patience or stage.fan_out or stage.shed or stage.outages)
+        for stage in design.stages
+    )
+
+
 def _of_callers(design: Design) -> Iterator[str]:
-    if design.callers:
-        yield "callers"
+    for level, caller in enumerate(design.callers):
+        yield from (f"callers[{level}].retry.{part}" for part in _of_retry(caller.retry))
 
 
 def _of_stage(stage: Stage) -> Iterator[str]:
     where = f"stage '{stage.name}': "
     if type(stage.limiter) not in BUCKETS:
         yield where + "limiter"
+    if stage.delivery and type(stage.delivery.limiter) not in BUCKETS:
+        yield where + "delivery.limiter"
     yield from (f"{where}retry.{part}" for part in _of_retry(stage.retry))
-    if stage.order != "fifo":
-        yield where + "order"
-    for name in ("delivery", "patience", "fan_out", "shed", "outages"):
-        if getattr(stage, name):
-            yield where + name
-    if stage.when_full == "block":
-        yield where + "when_full"
 
 
 def _of_retry(retry: Retry | None) -> Iterator[str]:

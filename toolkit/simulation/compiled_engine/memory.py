@@ -12,10 +12,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import llvmlite.binding
 import numpy as np
 import numpy.typing as npt
 from llvmlite import ir
-from numba import njit, types
+from numba import cfunc, njit, types
 from numba.core import caching, cgutils
 from numba.extending import intrinsic
 from numba.np.numpy_support import from_dtype
@@ -44,7 +45,7 @@ class Locator(caching._CacheLocator):  # noqa: SLF001, the way numba has for it
     @classmethod
     def from_function(cls, function: Any, source: str) -> Locator | None:
         """Return a locator for a function of this engine, ``None`` for any other."""
-        return cls(function, source) if Path(source).parent == cache.HERE else None
+        return cls(function, source) if cache.HERE in Path(source).parents else None
 
 
 if Locator not in caching.CacheImpl._locator_classes:  # noqa: SLF001
@@ -59,6 +60,37 @@ def compiled(function: Callable[..., Any]) -> Any:
 def inline(function: Callable[..., Any]) -> Any:
     """Compile ``function`` into every compiled function that calls it."""
     return njit(nogil=True, error_model="numpy", forceinline=True)(function)
+
+
+def called(function: Callable[..., Any]) -> Any:
+    """Compile a larger ``function`` that compiled code calls; it becomes part of every caller's code."""
+    return njit(nogil=True, error_model="numpy")(function)
+
+
+_UNITS: dict[str, Any] = {}  # kept alive
+
+
+def unit(function: Callable[..., Any]) -> Any:
+    """Compile ``function`` by itself, for compiled code to call by its address.
+
+    What is part of every caller is compiled with every caller; a unit is compiled once.  It takes
+    whole numbers, the first the world's address.
+    """
+    return _unit(function, types.void)
+
+
+def answering_unit(function: Callable[..., Any]) -> Any:
+    """Compile a unit that returns a whole number."""
+    return _unit(function, types.int64)
+
+
+def _unit(function: Callable[..., Any], answer: Any) -> Any:
+    kind = answer(*[types.int64] * function.__code__.co_argcount)
+    made = cfunc(kind, cache=True, error_model="numpy")(function)
+    symbol = f"goodput_lab_{function.__name__}"
+    _UNITS[symbol] = made
+    llvmlite.binding.add_symbol(symbol, made.address)
+    return types.ExternalFunction(symbol, kind)
 
 
 def records(name: str, fields: dict[str, str]) -> np.dtype[np.void]:
@@ -119,7 +151,8 @@ def copies_of(layout: np.dtype[np.void]) -> tuple[Any, Any]:
 
 
 def _number_at(kind: Any, bits: Any, width: int) -> Any:
-    """Return compiled functions that read and write one number of a table."""
+    """Return compiled functions that read and write one number of a table; whole ones become long."""
+    wide = kind if kind is types.float64 else types.int64
 
     def pointer(context: Any, builder: Any, values: Any, index: Any) -> Any:
         place = context.cast(builder, values[1], index, types.int64)
@@ -129,9 +162,10 @@ def _number_at(kind: Any, bits: Any, width: int) -> Any:
     @intrinsic
     def read(typingctx: Any, address: Any, index: Any) -> Any:  # noqa: ARG001
         def codegen(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-            return builder.load(pointer(context, builder, values, signature.args[1]))
+            number = builder.load(pointer(context, builder, values, signature.args[1]))
+            return context.cast(builder, number, kind, wide)
 
-        return kind(types.int64, index), codegen
+        return wide(types.int64, index), codegen
 
     @intrinsic
     def write(typingctx: Any, address: Any, index: Any, value: Any) -> Any:  # noqa: ARG001

@@ -383,7 +383,7 @@ def step(w):
         or w.visit_count + 2 > w.visit_room
     ):
         return WANTS_ROOM
-    if w.most_attempt >= w.attempts_ready or w.most_turn + 1 >= w.thinks_ready:
+    if w.most_attempt + w.headroom > w.attempts_ready or w.most_turn + 1 >= w.thinks_ready:
         return WANTS_DRAWS
     top = event_at(w.heap, 0)
     top_s = top.at_s if w.heap_count else math.inf

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
+import importlib
+import os
 import subprocess
 import sys
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from toolkit.arrivals import Closed, Poisson
-from toolkit.design import Design, Stage
+from toolkit.design import Delivery, Design, Stage
 from toolkit.laws import Deterministic
 from toolkit.simulation.compiled_engine.cache import folder
+from toolkit.simulation.compiled_engine.coverage import is_plain
 from toolkit.simulation.streams import Streams
 
 if TYPE_CHECKING:
@@ -29,20 +33,26 @@ def run(
     ``must``: compile first, if need be; else small runs are left to SimPy until that is done
     elsewhere.  ``recursion=False`` takes the loop of events for what could do without.
     """
-    loop = "recursion" if recursion and is_recursive(design, horizon_s) else "plain"
+    loop = "plain" if is_plain(design) else "full"
+    if recursion and loop == "plain" and is_recursive(design, horizon_s):
+        loop = "recursion"
     if not must and streams.jobs <= MEANWHILE_JOBS and not is_ready(loop):
         compile_elsewhere()
         return None, None
     if loop == "recursion":
-        from toolkit.simulation.compiled_engine.recursion_run import RecursionRun  # noqa: PLC0415
-
-        quick = RecursionRun(design, streams)
+        quick = _class("recursion_run.RecursionRun")(design, streams)
         if quick.run():
             return quick, None
-    from toolkit.simulation.compiled_engine.plain_run import PlainRun  # noqa: PLC0415, numba is slow to load
-
-    done = PlainRun(design, streams, horizon_s)
+        loop = "plain"
+    run_of = "plain_run.PlainRun" if loop == "plain" else "full_run.FullRun"
+    done = _class(run_of)(design, streams, horizon_s)
     return (None, done.gave_up) if done.gave_up else (done, None)
+
+
+def _class(path: str) -> Any:
+    """Return a class of this engine by its module and name; numba is slow to load."""
+    module, name = path.split(".")
+    return getattr(importlib.import_module(f"toolkit.simulation.compiled_engine.{module}"), name)
 
 
 def is_recursive(design: Design, horizon_s: float | None) -> bool:
@@ -74,35 +84,45 @@ def marker(loop: str) -> Path:
     return Path(folder()) / f"{loop}.ready"
 
 
-@cache
+_COMPILERS: list[
+    subprocess.Popen[bytes]
+] = []  # kept, or Python would warn of a process still running
+
+
 def compile_elsewhere() -> None:
     """Compile all loops in a process of their own, which ends by itself and leaves them on disk."""
-    command = [
-        sys.executable,
-        "-c",
-        "from toolkit.simulation.compiled_engine import start; start.compile_all()",
-    ]
-    subprocess.Popen(  # noqa: S603, this very interpreter
-        command,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
+    if _COMPILERS or is_being_compiled():
+        return
+    code = "from toolkit.simulation.compiled_engine import start; start.compile_all()"
+    options = dict.fromkeys(["stdin", "stdout", "stderr"], subprocess.DEVNULL)
+    _COMPILERS.append(
+        subprocess.Popen([sys.executable, "-c", code], start_new_session=True, **options)  # noqa: S603, this very interpreter
     )
+    note().write_text(str(_COMPILERS[0].pid))
+
+
+def note() -> Path:
+    """Return the file with the number of the process that compiles."""
+    return Path(folder()) / "compiler.pid"
+
+
+def is_being_compiled() -> bool:
+    """Say whether some process on this machine is at it."""
+    try:
+        os.kill(int(note().read_text()), 0)
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def compile_all() -> None:
     """Compile all loops by small runs, the quickest first."""
     work = Stage(name="work", service=Deterministic(value_s=1.0), workers=2)
-    for loop in ("recursion", "plain"):
-        design = Design(arrivals=Poisson(rate_per_s=1.0), stages=[work])
-        done, _ = run(
-            design,
-            Streams(seed=0, replication=0, jobs=4),
-            None,
-            must=True,
-            recursion=loop == "recursion",
-        )
+    sent = dataclasses.replace(work, delivery=Delivery())
+    for loop, stage in (("recursion", work), ("plain", work), ("full", sent)):
+        streams = Streams(seed=0, replication=0, jobs=4)
+        design = Design(arrivals=Poisson(rate_per_s=1.0), stages=[stage])
+        done, _ = run(design, streams, None, must=True, recursion=loop == "recursion")
         assert done is not None
         done.records()
         marker(loop).touch()

@@ -25,6 +25,13 @@ class Tables:
     def __getitem__(self, name: str) -> npt.NDArray[Any]:
         return self._kept[name]
 
+    def __contains__(self, name: str) -> bool:
+        return name in self._kept
+
+    def where(self, name: str) -> int:
+        """Return a table's address."""
+        return address(self._kept[name])
+
     def keep(self, name: str, table: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Point the world's field ``name`` to ``table``."""
         self._kept[name] = table
@@ -88,6 +95,13 @@ class Draws:
         """Hand over the generator of a row of uniform numbers in the row's place."""
         generator = self.streams.generator(purpose, name, attempt)
         self.tables["generators"][stream * self.width + attempt] = generator_of(generator)
+
+    def uniforms(self, stream: int, attempt: int, purpose: Purpose, name: str) -> None:
+        """Hand over the numbers of first attempts, which all jobs make, and a generator for others."""
+        if attempt == 1:
+            self.put(stream, 1, self.streams.at_stage(purpose, name, 1))
+        else:
+            self.seed(stream, attempt, purpose, name)
 
 
 def rooms(jobs: int, stages: list[Stage]) -> int:

@@ -50,7 +50,7 @@ class Instance:
         self.is_up, self.is_stopping = True, False
         self.idle = list(self.slots)  # a heap: the lowest number works first
         self.buffer: deque[Lease] = deque()
-        self.held: set[Lease] = set()  # not due yet
+        self.held: dict[Lease, None] = {}  # not due yet, in order of delivery
         self.running: dict[Lease, int] = {}  # lease: slot
         self.unacked = 0
         self.next_start_s = 0.0  # the rate limit's; the buffer's head has its token for then
@@ -104,7 +104,7 @@ class Instance:
         if self.delivery.ack == "fetch":
             self.broker.acknowledge(lease)
         if lease.message.due_s > self.env.now:
-            self.held.add(lease)
+            self.held[lease] = None
             self.env.process(self.hold(lease))
         else:
             self.buffer.append(lease)
@@ -115,7 +115,7 @@ class Instance:
         while (left_s := lease.message.due_s - self.env.now) > 0:  # again where it was rounded down
             yield self.env.timeout(left_s)
         if lease in self.held:
-            self.held.discard(lease)
+            self.held.pop(lease, None)
             self.buffer.append(lease)
             self.start_next()
 
@@ -201,7 +201,7 @@ class Instance:
         """Forget a message."""
         lease.is_alive = False
         self.running.pop(lease, None)
-        self.held.discard(lease)
+        self.held.pop(lease, None)
         if lease in self.buffer:
             self.buffer.remove(lease)
         self.uncount(lease)

@@ -86,6 +86,8 @@ class Queue:
 
     def first(self) -> Message | None:
         """Return the first live message without taking it; groups and chance not considered."""
+        if self.order == "random":
+            return next((entry[0] for entry in self.heap if entry[0].is_queued), None)
         while self.heap and not self.heap[0][-1].is_queued:
             heappop(self.heap)
         return self.heap[0][-1] if self.heap else None

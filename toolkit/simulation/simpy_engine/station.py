@@ -90,8 +90,9 @@ class SharedStation(Door):
             yield end
         except simpy.Interrupt:
             self.catch_up()
-            self.ends.remove(place)
-            heapify(self.ends)
+            if place in self.ends:  # else it has ended at this moment
+                self.ends.remove(place)
+                heapify(self.ends)
             self.plan_next()
             raise
         return DONE if self.close_served(row, call) else DEAD

@@ -1,0 +1,302 @@
+"""The compiled engine: SimPy's records, to the last bit, also where most events tie.
+
+How many random designs each property meets is set by ``GOODPUT_EXACT`` (all of them together see at
+least ten times as many): ``GOODPUT_EXACT=400 pytest tests/simulation/test_compiled_engine.py``.
+"""
+
+import dataclasses
+import math
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from small_systems import (
+    arrivals,
+    batches,
+    closed,
+    length,
+    limiters,
+    many_retries,
+    rich_designs,
+    routed,
+    services,
+)
+
+import toolkit as tk
+from toolkit.simulation.compiled_engine import start
+from toolkit.simulation.engines import SimPyRun
+from toolkit.simulation.records import Records
+from toolkit.simulation.simulate import _streams
+from toolkit.simulation.streams import Streams
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "systems"))
+from product_settings import HOST, NEEDED, stage
+
+HOW_MANY = int(os.environ.get("GOODPUT_EXACT", "40"))
+given_many = settings(
+    max_examples=3 * HOW_MANY, deadline=None, suppress_health_check=list(HealthCheck)
+)
+
+
+@st.composite
+def plain_designs(draw):
+    """Draw a design of plain stages, with routes, classes and closed sources."""
+
+    def stage(name):
+        workers = draw(st.integers(1, 3))
+        return tk.Stage(
+            name=name,
+            service=draw(services),
+            workers=workers,
+            capacity=draw(st.one_of(st.none(), st.integers(workers, workers + 3))),
+            failure=draw(st.sampled_from([0.0, 0.3, 0.6, 1.0])),
+            retry=draw(st.one_of(st.none(), many_retries)),
+            limiter=draw(st.one_of(st.none(), limiters)),
+            share=draw(st.sampled_from([1.0, 1.0, 0.5])),
+        )
+
+    stages = [stage(name) for name in "abc"[: draw(st.integers(1, 3))]]
+    if draw(st.sampled_from([False, False, False, True])):
+        stages = draw(routed(stages))
+    classes = [
+        tk.JobClass(name="first", share=0.5, service={"a": draw(services)}),
+        tk.JobClass(name="second", share=0.5),
+    ]
+    return tk.Design(
+        arrivals=draw(st.one_of(arrivals, batches, closed)),
+        stages=stages,
+        classes=classes if draw(st.booleans()) else (),
+    )
+
+
+def assert_same(compiled, simpy):
+    """Check that two runs wrote the same, to the last bit."""
+    ours, theirs = compiled.records(), simpy.records()
+    for field in dataclasses.fields(Records):
+        one, other = getattr(ours, field.name), getattr(theirs, field.name)
+        assert one.dtype == other.dtype, field.name
+        assert np.array_equal(one, other, equal_nan=one.dtype.kind == "f"), field.name
+    assert (compiled.stopped, compiled.arrived, compiled.unfinished, compiled.made) == (
+        simpy.stopped,
+        simpy.arrived,
+        simpy.unfinished,
+        simpy.made,
+    )
+
+
+def compare(design, *, jobs, seed, horizon_s, recursion=True):
+    """Run a design by both engines and compare; say whether the compiled one came to an end."""
+    streams = _streams(design.arrivals, jobs, horizon_s, seed, 0)
+    compiled, _ = start.run(design, streams, horizon_s, must=True, recursion=recursion)
+    if compiled is None:
+        return False
+    simpy = SimPyRun(design, streams, horizon_s)
+    assert_same(compiled, simpy)
+    if horizon_s is None:
+        assert compiled.now_s == simpy.now_s
+    return True
+
+
+@given_many
+@given(plain_designs(), st.integers(0, 9), st.one_of(st.none(), st.integers(1, 30)))
+def test_plain_stages_leave_the_same_records(design, seed, horizon_s):
+    """With and without a horizon; a run that would not end stops at the same attempt."""
+    if horizon_s is None and design.never_ends():
+        horizon_s = 30
+
+    compare(design, **length(design), seed=seed, horizon_s=horizon_s)
+
+
+@given_many
+@given(rich_designs(), st.integers(0, 9), st.integers(5, 60))
+def test_whatever_a_design_says_leaves_the_same_records(design, seed, horizon_s):
+    """Messages, leases, crashes, pollers, callers, tasks, shared workers: all of it, in whole seconds."""
+    compare(design, **length(design, 12), seed=seed, horizon_s=horizon_s)
+
+
+@given_many
+@given(rich_designs(1, has_callers=False), st.integers(0, 9), st.one_of(st.none(), st.just(40)))
+def test_one_stage_with_a_protocol_leaves_the_same_records(design, seed, horizon_s):
+    """Deliveries of one stage, where each part meets the others more often."""
+    if horizon_s is None and (design.never_ends() or design.may_overlap):
+        horizon_s = 80
+
+    compare(design, **length(design, 20), seed=seed, horizon_s=horizon_s)
+
+
+@given_many
+@given(
+    service=st.one_of(services, st.just(tk.Gamma(mean_s=0.7, scv=0.5))),
+    source=st.one_of(arrivals, batches),
+    workers=st.integers(1, 4),
+    seed=st.integers(0, 9),
+)
+def test_the_recursion_leaves_the_same_records_as_events_do(service, source, workers, seed):
+    """Whole seconds and no time at all included."""
+    work = tk.Stage(name="work", service=service, workers=workers)
+    design = tk.Design(arrivals=source, stages=[work])
+
+    assert compare(design, **length(design), seed=seed, horizon_s=None)
+    assert compare(design, **length(design), seed=seed, horizon_s=None, recursion=False)
+
+
+def test_hardly_any_design_is_given_up():
+    """What is given up is run by SimPy, which is right, and slow."""
+    given_up = []
+
+    @settings(max_examples=100, deadline=None, database=None, derandomize=True)
+    @given(rich_designs(), st.integers(0, 9), st.integers(5, 60))
+    def run(design, seed, horizon_s):
+        streams = _streams(design.arrivals, length(design, 12)["jobs"], horizon_s, seed, 0)
+        done, _ = start.run(design, streams, horizon_s, must=True)
+        given_up.append(done is None)
+
+    run()
+    assert sum(given_up) <= 0.03 * len(given_up)
+
+
+VARIANTS = [
+    *((product, {}) for product in NEEDED),
+    ("celery", {"broker": "rabbitmq", "acks_late": True, "prefetch_multiplier": 4}),
+    ("celery", {"acks_late": True, "prefetch_multiplier": 1}),
+    ("celery", {"version": "5.6", "rate_limit": "20/s"}),
+    ("sidekiq", {"version": "6.5.0"}),
+    ("hangfire", {"storage": "redis"}),
+    ("azure_storage_queue", HOST),
+]
+WITH = [
+    {},
+    {"failure": 0.2},
+    {"countdown": tk.Exponential(mean_s=3.0)},
+    {"crashes": [tk.Crash(at_s=20.0, restart_after_s=5.0)], "poison": 0.01},
+    {"service": tk.Empirical(samples_s=[0, 1, 2]), "failure": 0.3},
+]
+
+
+@pytest.mark.parametrize(("product", "settings_"), VARIANTS)
+@pytest.mark.parametrize("more", WITH, ids=["bare", "failing", "put off", "dying", "in whole s"])
+@pytest.mark.parametrize("seed", [0, 1])
+def test_products_leave_the_same_records(product, settings_, more, seed):
+    """Every product of ``tk.systems``, with failures, countdowns, crashes and poison."""
+    try:
+        work = stage(product, **settings_, **more)
+    except ValueError as refused:
+        pytest.skip(f"{product} has no such setting: {refused}")
+    if "service" in more:
+        source = tk.Renewal(law=tk.Empirical(samples_s=[0, 1, 1]))
+    else:
+        source = tk.Poisson(rate_per_s=0.7 / 0.04 * min(work.workers, 8))
+    design = tk.Design(arrivals=source, stages=[work])
+    horizon_s = 20_000.0 if design.never_ends() else None
+
+    assert compare(design, jobs=600, seed=seed, horizon_s=horizon_s)
+
+
+@pytest.mark.parametrize("jobs", [50_000])
+def test_a_long_run_outgrows_its_tables_and_stays_exact(jobs):
+    """An overloaded queue with retries, and messages put off: heaps, lines and pools grow many times."""
+    retry = tk.Retry(max_retries=3, backoff=tk.FullJitter(base_s=50.0, cap_s=500.0))
+    plain = tk.Stage(name="a", service=tk.Exponential(mean_s=1.0), failure=0.3, retry=retry)
+    sent = dataclasses.replace(plain, name="b", delivery=tk.Delivery(prefetch=math.inf))
+    for work in (plain, sent):
+        design = tk.Design(arrivals=tk.Poisson(rate_per_s=2.0), stages=[work])
+
+        assert compare(design, jobs=jobs, seed=1, horizon_s=None)
+
+
+# --- what is not covered, and what is not compiled yet ---
+
+
+class Odd:
+    """A backoff of one's own."""
+
+    def pause_s(self, retries_made, uniform, previous_s):  # noqa: ARG002
+        """Return a second, and one more each time."""
+        return 1.0 + retries_made
+
+
+def test_a_part_of_ones_own_is_run_by_simpy_and_said():
+    """``auto`` names the field; ``compiled`` refuses."""
+    work = tk.Stage(
+        name="work",
+        service=tk.Exponential(mean_s=0.1),
+        failure=0.5,
+        retry=tk.Retry(max_retries=1, backoff=Odd()),
+    )
+    design = tk.Design(arrivals=tk.Poisson(rate_per_s=1.0), stages=[work])
+    run = tk.simulate(design, jobs=20)
+
+    assert run.engine == "simpy"
+    assert run.warnings == (
+        "run by SimPy: the compiled engine does not know stage 'work': retry.backoff",
+    )
+    with pytest.raises(ValueError, match="engine must be 'simpy' or 'auto' for this design"):
+        tk.simulate(design, jobs=20, engine="compiled")
+
+
+def test_while_it_is_not_compiled_simpy_answers_small_runs(monkeypatch):
+    """And somebody is sent to compile it."""
+    sent = []
+    monkeypatch.setattr(start, "is_ready", lambda _: False)
+    monkeypatch.setattr(start, "compile_elsewhere", lambda: sent.append(True))
+    work = tk.Stage(name="work", service=tk.Exponential(mean_s=0.1))
+    design = tk.Design(arrivals=tk.Poisson(rate_per_s=1.0), stages=[work])
+
+    assert tk.simulate(design, jobs=20).engine == "simpy"
+    assert sent == [True]
+    assert tk.simulate(design, jobs=20, engine="compiled").engine == "compiled"
+    assert tk.simulate(design, jobs=start.MEANWHILE_JOBS + 1).engine == "compiled"
+
+
+def test_draws_of_single_numbers_are_those_of_rows():
+    """The generator is moved to a number's place, whichever that is."""
+    from numba import njit
+
+    from toolkit.simulation.compiled_engine import draws, memory
+
+    rng = np.random.default_rng(np.random.SeedSequence(5, spawn_key=(1, 2, 3)))
+    table = np.array([draws.generator_of(rng)], draws.GENERATOR)
+    row, jumps = rng.random(70_000), draws.jumps()
+
+    @njit
+    def number(generator, jump_table, k):
+        return draws.uniform_after(draws.generator_at(generator, 0), jump_table, k)
+
+    for k in [*range(130), 4095, 4096, 69_999]:
+        found = number(memory.address(table), memory.address(jumps), k)
+        assert found == row[k]
+
+
+def test_replications_with_threads_are_those_without():
+    """Nothing is shared but what nobody changes."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    retry = tk.Retry(max_retries=3, backoff=tk.FullJitter(base_s=1.0, cap_s=8.0))
+    work = tk.Stage(
+        name="work", service=tk.Exponential(mean_s=1.0), workers=3, failure=0.2, retry=retry
+    )
+    design = tk.Design(arrivals=tk.Poisson(rate_per_s=2.0), stages=[work])
+
+    def figures(replication):
+        run = tk.simulate(design, jobs=3_000, replication=replication, engine="compiled")
+        return run.summary().to_list()
+
+    with ThreadPoolExecutor(2) as crew:
+        assert list(crew.map(figures, range(8))) == [figures(k) for k in range(8)]
+
+
+def test_streams_are_the_same_drawn_at_once_or_in_parts():
+    """The recursion draws in parts, and whoever comes after finds whole rows."""
+    parts = Streams(seed=3, replication=0, jobs=1000)
+    row = parts.service_row(tk.HyperExponential(mean_s=1.0, scv=4.0), "work", 1)
+    for end in (10, 400, 1000):
+        row.up_to(end)
+    law = tk.HyperExponential(mean_s=1.0, scv=4.0)
+
+    fresh = law.draw_s(parts._generator(1, 2735454183, 1), 1000)
+    assert np.array_equal(parts.services_s(law, "work", 1), row.values)
+    assert fresh.shape == row.values.shape

@@ -1,0 +1,358 @@
+"""The loop for everything a design can say: messages, leases, instances that die, callers that give up.
+
+One loop, a branch for each kind of event, in the order of ``events``.  What the branches do is in
+``full_trips`` (a call on its way), ``full_delivery`` (from a queue to a slot) and ``full_instance``
+(leases in time, and death), named as in ``simpy_engine``, which is the text to compare with.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from toolkit.simulation.compiled_engine.events import drop_first, event_at
+from toolkit.simulation.compiled_engine.full_delivery import line_up, match, start_next
+from toolkit.simulation.compiled_engine.full_instance import (
+    all_move_on,
+    crash_comes,
+    hold_comes,
+    look_comes,
+    notice_comes,
+    patience_comes,
+    poll_comes,
+    replace_slot,
+    run_comes,
+    run_interrupted,
+    start_instance,
+    watch_comes,
+    wind_hears,
+    woken_comes,
+)
+from toolkit.simulation.compiled_engine.full_trips import (
+    begin_life,
+    grant,
+    interrupted,
+    set_out,
+    shared_end_comes,
+    think,
+    time_out_comes,
+    trip_comes,
+    trip_hears,
+    trip_is_over,
+)
+from toolkit.simulation.compiled_engine.full_world import (
+    ARRIVAL,
+    BROKER,
+    C_CRASH,
+    C_MATCH_LATER,
+    C_OUTAGE,
+    C_REPLACE,
+    C_SHARED_END,
+    C_START_LATER,
+    CALLERS_TIME_OUT,
+    E_ALARM,
+    E_ARRIVE,
+    E_CHORE,
+    E_HEARD,
+    E_HOLD,
+    E_INTERRUPT,
+    E_LOOK,
+    E_LOOK_START,
+    E_MOVED_ON,
+    E_NOTICE,
+    E_NOTICED,
+    E_OVER,
+    E_PATIENCE,
+    E_POLL,
+    E_POLL_HEARD,
+    E_POLL_START,
+    E_RELEASED,
+    E_RUN,
+    E_RUN_INTERRUPT,
+    E_RUN_OVER,
+    E_SOURCE,
+    E_TIME_OUT,
+    E_TRIP,
+    E_USER,
+    E_USER_STARTS,
+    E_WATCH,
+    E_WIND_HEARD,
+    E_WIND_TIME,
+    E_WOKEN,
+    NEVER,
+    NO,
+    NONE,
+    OUTAGE_ENDS,
+    YES,
+    at_once,
+    chore_at,
+    end_chore,
+    instance_at,
+    is_over,
+    later,
+    line_at,
+    ranked,
+    stage_at,
+    urgently,
+    world_at,
+)
+from toolkit.simulation.compiled_engine.memory import called, compiled, read_float, unit
+from toolkit.simulation.compiled_engine.plain_world import ENDED, GAVE_UP, WANTS_DRAWS, WANTS_ROOM
+
+COMES = np.int64(-1)  # nothing is wanted
+MANY = 64  # entries that one event may need beside those for what is alive
+
+
+@unit
+def plan_arrival(here):
+    """Plan the next arrival of an open source; there is never more than one."""
+    w = world_at(here, 0)
+    w.next_s, w.next_order = math.inf, NEVER
+    if w.arrived < w.jobs:
+        at_s = w.now + read_float(w.gaps_s, w.arrived)
+        if at_s == w.now and w.caller_count == 0:
+            at_once(w, E_ARRIVE)
+        else:
+            w.next_s = at_s
+            w.next_order = (ARRIVAL if w.caller_count else 0) | w.order
+            w.order += 1
+
+
+@unit
+def outage_comes(here, chore):
+    """Begin or end a spell in which no service starts."""
+    w = world_at(here, 0)
+    record = chore_at(w.chores, chore)
+    s = record.number
+    stage = stage_at(w.stages, s)
+    record.step += 1
+    if record.step == 1:
+        later(w, record.at_s, E_CHORE | chore << 8)
+    elif record.step == 2:
+        stage.outages += 1
+        ranked(w, record.grace_s, OUTAGE_ENDS, E_CHORE | chore << 8)
+    else:
+        stage.outages -= 1
+        end_chore(w, chore)
+        for k in range(stage.instances):
+            start_next(w.here, s, stage.first_instance + k)
+        match(w.here, s, NONE)
+
+
+@unit
+def token_comes(here, chore, kind):
+    """Start or match what waited for a token."""
+    w = world_at(here, 0)
+    record = chore_at(w.chores, chore)
+    if record.step == 0:
+        record.step = 1
+        later(w, record.at_s - w.now, E_CHORE | chore << 8)
+        return
+    number, at_s = record.number, record.at_s
+    end_chore(w, chore)
+    if kind == C_START_LATER:
+        instance = instance_at(w.instances, number)
+        if instance.next_start_s == at_s:
+            instance.next_start_s = 0.0  # rounding may have woken it too early: it must wake again
+        start_next(w.here, instance.stage, number)
+    else:
+        stage = stage_at(w.stages, number)
+        if stage.next_token_s == at_s:
+            stage.next_token_s = 0.0
+        match(w.here, number, NONE)
+
+
+@called
+def chore_comes(w, chore):
+    """Take a chore a step further."""
+    kind = chore_at(w.chores, chore).kind
+    if kind == C_CRASH:
+        crash_comes(w.here, chore)
+    elif kind == C_REPLACE:
+        replace_slot(w.here, chore)
+    elif kind in (C_START_LATER, C_MATCH_LATER):
+        token_comes(w.here, chore, kind)
+    elif kind == C_SHARED_END:
+        shared_end_comes(w.here, chore)
+    elif kind == C_OUTAGE:
+        outage_comes(w.here, chore)
+
+
+@called
+def belongs(w, chore, s):
+    """Say whether a planned chore is one of stage ``s``."""
+    record = chore_at(w.chores, chore)
+    if record.kind == C_OUTAGE:
+        return record.number == s
+    return instance_at(w.instances, record.number).stage == s
+
+
+@compiled
+def full_start(world_address):
+    """Start everything there is, in the order in which SimPy's engine does."""
+    w = world_at(world_address, 0)
+    w.next_s, w.next_order = math.inf, NEVER
+    chore = 0
+    for s in range(w.stage_count):
+        stage = stage_at(w.stages, s)
+        if stage.kind != BROKER:
+            continue
+        for k in range(stage.instances):
+            start_instance(w.here, stage.first_instance + k)
+        for k in range(stage.instances):
+            line_up(w, stage, stage.first_instance + k)
+        while chore < w.planned and belongs(w, chore, s):
+            urgently(w, E_CHORE | chore << 8)
+            chore += 1
+    for user in range(w.users):
+        urgently(w, E_USER_STARTS | user << 8)
+    if w.users == 0:
+        urgently(w, E_SOURCE)
+
+
+@called
+def has_room_in_stages(w, many):
+    """Say the same of the stages' queues."""
+    for s in range(w.stage_count):
+        stage = stage_at(w.stages, s)
+        if stage.queue and stage.queue_count + many > stage.queue_room:
+            return False
+        if stage.kept and stage.kept_count + many > stage.kept_room:
+            return False
+        if stage.shared and stage.shared_count + many > stage.shared_room:
+            return False
+    return True
+
+
+@called
+def has_room(w):
+    """Say whether there is room for whatever the next event may do."""
+    many = w.live_trips + w.live_leases + MANY
+    return (
+        w.row_count + many <= w.row_room
+        and w.heap_count + many <= w.heap_room
+        and w.line_count + 2 * many <= w.line_mask
+        and w.urgent_count + 2 * many <= w.urgent_mask
+        and w.trip_count + many <= w.trip_room
+        and w.message_count + many <= w.message_room
+        and w.lease_count + many <= w.lease_room
+        and w.chore_count + many <= w.chore_room
+        and has_room_in_stages(w, many)
+    )
+
+
+@called
+def happen_rarely(w, kind, number, order):
+    """Let an event happen that few designs know."""
+    if kind == E_LOOK_START:
+        look_comes(w.here, number, YES)
+    elif kind == E_LOOK:
+        i = number & 0xFFFFFF
+        if instance_at(w.instances, i).life == number >> 24 and not is_over(w):
+            look_comes(w.here, i, NO)
+    elif kind == E_WOKEN:
+        woken_comes(w.here, number & 0xFFFF, number >> 16)
+    elif kind == E_WIND_TIME:
+        if instance_at(w.instances, number).wind_wait == order:
+            wind_hears(w.here, number)
+    elif kind == E_RUN_OVER:
+        wind_hears(w.here, number)
+    elif kind == E_WIND_HEARD:
+        crash_comes(w.here, number)
+    elif kind == E_SOURCE:
+        plan_arrival(w.here)
+    elif kind == E_USER_STARTS:
+        think(w, number, NO)
+
+
+@called
+def happen(w, what, order):
+    """Let an event happen."""
+    kind, number = what & 255, what >> 8
+    if kind == E_TRIP:
+        trip_comes(w.here, number, order)
+    elif kind == E_RUN:
+        run_comes(w.here, number, order)
+    elif kind == E_ARRIVE:
+        t = begin_life(w.here, NONE)
+        plan_arrival(w.here)
+        set_out(w.here, t)
+    elif kind == E_WATCH:
+        watch_comes(w.here, number, order)
+    elif kind == E_RELEASED:
+        grant(w, stage_at(w.stages, number))
+    elif kind == E_OVER:
+        trip_is_over(w.here, number)
+    elif kind == E_HEARD:
+        trip_hears(w.here, number, order)
+    elif kind in (E_TIME_OUT, E_ALARM):
+        time_out_comes(w.here, number, order, int(kind == E_ALARM))
+    elif kind == E_INTERRUPT:
+        interrupted(w.here, number)
+    elif kind == E_CHORE:
+        chore_comes(w, number)
+    elif kind in (E_POLL, E_POLL_START, E_POLL_HEARD):
+        poll_comes(w.here, number, order)
+    elif kind == E_HOLD:
+        hold_comes(w.here, number, order)
+    elif kind == E_RUN_INTERRUPT:
+        run_interrupted(w.here, number)
+    elif kind == E_PATIENCE:
+        patience_comes(w.here, number, order)
+    elif kind in (E_NOTICE, E_NOTICED):
+        notice_comes(w.here, number, int(kind == E_NOTICED))
+    elif kind == E_MOVED_ON:
+        all_move_on(w.here, number, order)
+    elif kind == E_USER:
+        if w.arrived < w.jobs:
+            set_out(w.here, begin_life(w.here, number))
+    else:
+        happen_rarely(w, kind, number, order)
+
+
+@called
+def step(w):
+    """Let the next event happen; return ``COMES``, or why the loop must come back."""
+    if not has_room(w):
+        return WANTS_ROOM
+    if w.most_attempt + w.headroom > w.attempts_ready or w.most_turn + 1 >= w.thinks_ready:
+        return WANTS_DRAWS
+    if w.urgent_count:
+        entry = line_at(w.urgent, w.urgent_first)
+        w.urgent_first = (w.urgent_first + 1) & w.urgent_mask
+        w.urgent_count -= 1
+        happen(w, entry.what, entry.order)
+        return GAVE_UP if w.gave_up else COMES
+    top = event_at(w.heap, 0)
+    top_s, top_order = (top.at_s, top.order) if w.heap_count else (math.inf, NEVER)
+    is_arrival = w.next_s < top_s or (w.next_s == top_s and w.next_order < top_order)
+    if is_arrival:
+        top_s, top_order = w.next_s, w.next_order
+    if w.line_count and (top_s > w.now or top_order >= CALLERS_TIME_OUT):
+        entry = line_at(w.line, w.line_first)
+        w.line_first = (w.line_first + 1) & w.line_mask
+        w.line_count -= 1
+        happen(w, entry.what, entry.order)
+        return GAVE_UP if w.gave_up else COMES
+    if top_order == NEVER or top_s >= w.horizon_s:
+        return ENDED
+    w.now = top_s
+    if is_arrival:
+        happen(w, E_ARRIVE, top_order)
+    else:
+        what = top.what
+        drop_first(w.heap, w.heap_count)
+        w.heap_count -= 1
+        happen(w, what, top_order)
+    return GAVE_UP if w.gave_up else COMES
+
+
+@compiled
+def full_loop(world_address):
+    """Run until all is over, or until something is wanted of Python; say which."""
+    w = world_at(world_address, 0)
+    end = COMES
+    while end == COMES:
+        end = step(w)
+    return end

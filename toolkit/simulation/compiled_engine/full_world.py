@@ -1,0 +1,348 @@
+"""The world of the full loop: messages, leases, instances, callers, and how time passes among them.
+
+What SimPy runs as processes are records here.  A *trip* is a process that follows a call: a job's
+life, a copy that a caller sent, a task of a split job; its ``state`` says what it waits for.  A
+*lease*'s run, watch and hold are processes too, and so are an instance's polls.  What else has a
+process of its own for a while (a crash, an outage, the replacement of a slot) is a *chore*.
+
+Whoever waits knows the number (``order``) of the event that will wake it: when that event comes and
+the number is another, the waiting was over before, and nothing happens.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from toolkit.simulation.compiled_engine.columns import row_at
+from toolkit.simulation.compiled_engine.draws import generator_at, uniform_after
+from toolkit.simulation.compiled_engine.events import put_event
+from toolkit.simulation.compiled_engine.memory import (
+    called,
+    read_float,
+    read_int,
+    read_short,
+    record_at,
+    records,
+    write_short,
+)
+from toolkit.simulation.compiled_engine.rules import BUCKET, RETRY
+
+
+def numbers(first: int, end: int | None = None) -> list[Any]:
+    """Return numbers from ``first``, or from 0 to it, of a kind that compiled code is not made anew for."""
+    return [np.int64(k) for k in (range(first) if end is None else range(first, end))]
+
+
+NONE, NEVER = np.int64(-1), np.int64((1 << 62) - 1)
+# ranks of events behind the normal one
+CALLERS_TIME_OUT, ARRIVAL, OUTAGE_ENDS = np.int64(2 << 56), np.int64(3 << 56), np.int64(4 << 56)
+
+# kinds of stages
+STATION, SHARED, BROKER = numbers(3)
+# kinds of trips
+LIFE, COPY, TASK = numbers(3)
+# what a trip waits for
+NOTHING, TO_START, PUT_OFF, TOKEN, GRANT, SERVICE_END, SHARED_END, PLACE, ANSWER, REST = range(10)
+TASKS, COPIES, PAUSE, THINK = numbers(10, 14)
+# what a lease's run waits for
+NO_RUN, RUN_STARTS, RUN_ENDS, RUN_MOVES_ON, RUN_OVER = numbers(5)
+# what an instance's polling waits for
+NO_POLL, POLL_STARTS, POLL_GOES_ON, POLL_SLEEPS, POLL_HEARS, POLL_WAITS_FOR_ROOM = numbers(6)
+
+# events; the low byte of ``what``, a record's number above it
+E_ARRIVE, E_TRIP, E_RELEASED, E_INTERRUPT, E_OVER, E_HEARD, E_TIME_OUT, E_ALARM = numbers(0, 8)
+E_RUN, E_RUN_INTERRUPT, E_RUN_OVER, E_WATCH, E_HOLD, E_PATIENCE, E_NOTICE = numbers(8, 15)
+E_POLL, E_POLL_START, E_SOURCE, E_WOKEN, E_POLL_HEARD, E_LOOK, E_LOOK_START = numbers(15, 22)
+E_CHORE, E_WIND_TIME, E_WIND_HEARD, E_MOVED_ON, E_NOTICED, E_USER_STARTS, E_USER = numbers(22, 29)
+
+# chores
+C_OUTAGE, C_CRASH, C_REPLACE, C_START_LATER, C_MATCH_LATER, C_SHARED_END, C_MOVED = numbers(7)
+
+# the streams of a stage, of a caller
+SERVICE, FAILURE, JITTER, SHARE, ROUTE, GROUP, COUNTDOWN, PATIENCE, POISON = numbers(9)
+STREAMS: Any = np.int64(9)
+TIMEOUT, CALLER_JITTER = numbers(2)
+
+# options of a delivery
+PUSH, BLOCKING_POP, POLL = numbers(3)
+IN_TURN, AT_RANDOM, SHORTEST_QUEUE, EACH = numbers(4)
+ON_FETCH, ON_START, ON_END = numbers(3)
+BY_LEASE, BY_DELIVERY, BY_SERIES, BY_ALWAYS = numbers(4)
+RETRY_IT, LEAVE_IT, RETURN_IT = numbers(3)
+LOSE_IT, REQUEUE_IT, RETRY_DEAD = numbers(3)
+BY_BROKER, BY_POLLER, IN_MEMORY = numbers(3)
+FIFO, LIFO, RANDOM, SHORTEST, PRIORITY, PREEMPTIVE = numbers(6)
+
+NO, YES = numbers(2)
+# what becomes of jobs and of attempts
+DONE, DEAD, REJECTED, LIMITED, ABANDONED, LOST, UNFINISHED = numbers(7)
+OK, FAILED, TURNED_AWAY, CUT_OFF, LATE, DUPLICATE, CRASHED, CANCELLED = numbers(8)
+LEFT, PREEMPTED = numbers(8, 10)
+
+STAGE = records(
+    "stage",
+    dict.fromkeys(["failure", "share", "empty_s", "shed_target_s", "shed_interval_s"], "f8")
+    | dict.fromkeys(["given_s", "since_s", "next_token_s", "prefetch", "most_held"], "f8")
+    | dict.fromkeys(["timeout_s", "renew_every_s", "renew_for_s", "sweep_every_s"], "f8")
+    | dict.fromkeys(["sweep_first_s", "disconnect_s", "poison", "restart_s", "every_s"], "f8")
+    | dict.fromkeys(["low_s", "high_s", "first_low_s", "first_high_s"], "f8")
+    | dict.fromkeys(
+        ["kind", "workers", "capacity", "busy", "waiting", "first", "last", "idle", "idle_count"],
+        "i8",
+    )
+    | dict.fromkeys(["bucket", "retry", "routes", "route_count", "made", "when_full"], "i8")
+    | dict.fromkeys(["holds", "order", "inside", "first_place", "last_place", "outages"], "i8")
+    | dict.fromkeys(["instances", "first_instance", "slots", "fetch", "push_to", "choices"], "i8")
+    | dict.fromkeys(["replacement", "batch", "refill_at", "wakes", "ack", "receipt"], "i8")
+    | dict.fromkeys(["has_visibility", "renews_held", "give_back_head", "requeue_head"], "i8")
+    | dict.fromkeys(["on_failure", "max_deliveries", "dead_on_return", "delayed"], "i8")
+    | dict.fromkeys(["has_countdown", "has_patience", "has_shed", "queue_bucket", "groups"], "i8")
+    | dict.fromkeys(["poison_kills_slot", "slot_crash", "tasks", "needed", "away"], "i8")
+    | dict.fromkeys(["queue", "queue_count", "queue_room", "live", "next_place", "locked"], "i8")
+    | dict.fromkeys(["scratch", "line", "line_first", "line_count", "line_mask"], "i8")
+    | dict.fromkeys(["is_matching", "turn", "kept", "kept_count", "kept_room", "entries"], "i8")
+    | dict.fromkeys(["shared", "shared_count", "shared_room", "entered", "plan"], "i8")
+    | dict.fromkeys(["choice_draws", "order_draws", "choice_seed", "order_seed"], "i8")
+    | dict.fromkeys(["woken", "subscribed", "ready"], "i8"),
+)
+INSTANCE = records(
+    "instance",
+    dict.fromkeys(["next_start_s", "wind_ends_s"], "f8")
+    | dict.fromkeys(["stage", "number", "is_up", "is_stopping", "idle", "idle_count"], "i8")
+    | dict.fromkeys(["buffer_first", "buffer_last", "buffer_count", "held_first"], "i8")
+    | dict.fromkeys(["held_last", "held_count", "running_first", "running_last"], "i8")
+    | dict.fromkeys(["running_count", "unacked", "asks", "life", "bucket", "draws", "seed"], "i8")
+    | dict.fromkeys(["poll_state", "poll_wait", "poll_life", "woken"], "i8")
+    | dict.fromkeys(
+        ["subscribed", "freed", "winds", "wind_chore", "wind_wait", "first_slot"], "i8"
+    ),
+)
+TRIP = records(
+    "trip",
+    dict.fromkeys(["price", "last_s", "due_s", "paused_s", "since_s", "deadline_s"], "f8")
+    | dict.fromkeys(["wait", "row"], "i8")
+    | dict.fromkeys(["job", "parent", "level", "kind", "state", "stage", "retries", "user"], "i8")
+    | dict.fromkeys(["attempt", "message", "refs", "next", "sibling", "outcome"], "i8")
+    | dict.fromkeys(["unwanted", "is_inside", "is_silent", "is_alive", "is_over"], "i8")
+    | dict.fromkeys(["branch", "moved_on", "worker", "first_child", "last_child", "hears"], "i8")
+    | dict.fromkeys(["timed_out", "alarmed", "was_probe", "number", "granted", "has_timer"], "i8")
+    | dict.fromkeys(["hears_from", "has_alarm"], "i8")
+    | dict.fromkeys(["time_out_wait", "alarm_wait"], "i8"),
+)
+MESSAGE = records(
+    "message",
+    dict.fromkeys(["due_s", "longest_wait_s", "left_s"], "f8")
+    | dict.fromkeys(["row", "place", "patience_wait"], "i8")
+    | dict.fromkeys(["trip", "deliveries", "lease", "group", "answer", "leases", "entries"], "i8")
+    | dict.fromkeys(
+        ["is_queued", "is_deleted", "is_settled", "is_heard", "next", "is_patient"], "i4"
+    ),
+)
+LEASE = records(
+    "lease",
+    dict.fromkeys(["given_s", "started_s", "ended_s"], "f8")
+    | dict.fromkeys(["row", "run_wait", "watch_wait", "hold_wait", "sweep"], "i8")
+    | dict.fromkeys(["message", "instance", "slot", "run", "pins", "next", "previous"], "i8")
+    | dict.fromkeys(
+        ["is_open", "is_counted", "is_alive", "is_in", "after", "is_used", "mourned"], "i4"
+    ),
+)
+CHORE = records(
+    "chore",
+    dict.fromkeys(["at_s", "grace_s", "restart_s"], "f8")
+    | dict.fromkeys(["kind", "number", "slot", "lease", "life", "step", "next"], "i8"),
+)
+CALLER = records(
+    "caller",
+    dict.fromkeys(["timeout_s", "hedge_s", "open_until_s", "open_s"], "f8")
+    | dict.fromkeys(["has_timeout_law", "on_timeout", "has_hedge", "hedge_cancels", "retry"], "i8")
+    | dict.fromkeys(["has_retry", "most_failures", "failures", "is_probing", "made"], "i8"),
+)
+LINE = records("line", dict.fromkeys(["order", "what"], "i8"))
+WORLD = records(
+    "world",
+    dict.fromkeys(["now", "horizon_s", "moment_s", "next_s", "lane_s"], "f8")
+    | dict.fromkeys(["order", "next_order", "arrived", "jobs", "settled", "made_before"], "i8")
+    | dict.fromkeys(["most_rows", "most_rows_at_once", "most_attempt", "attempts_ready"], "i8")
+    | dict.fromkeys(["heap", "heap_count", "heap_room", "lane", "lane_first", "lane_count"], "i8")
+    | dict.fromkeys(["line", "line_first", "line_count", "line_mask", "lane_mask"], "i8")
+    | dict.fromkeys(["urgent", "urgent_first", "urgent_count", "urgent_mask", "sure"], "i8")
+    | dict.fromkeys(["rows", "row_count", "row_room", "trips", "trip_count", "trip_room"], "i8")
+    | dict.fromkeys(["free_trip", "live_trips", "messages", "message_count", "message_room"], "i8")
+    | dict.fromkeys(["free_message", "leases", "lease_count", "lease_room", "free_lease"], "i8")
+    | dict.fromkeys(["live_leases", "chores", "chore_count", "chore_room", "free_chore"], "i8")
+    | dict.fromkeys(["stages", "stage_count", "instances", "callers", "caller_count"], "i8")
+    | dict.fromkeys(["turns", "gaps_s", "arrived_s", "finished_s", "outcomes", "draws"], "i8")
+    | dict.fromkeys(
+        ["drawn", "generators", "sequences", "jumps", "classes", "thinks", "thinks_ready"], "i8"
+    )
+    | dict.fromkeys(["users", "user_turns", "has_routes", "most_turn", "gave_up", "tries"], "i8")
+    | dict.fromkeys(["open_rows", "open_forks", "headroom", "active", "planned", "here"], "i8"),
+)
+stage_at, instance_at, trip_at, message_at, lease_at, chore_at, caller_at, line_at, world_at = map(
+    record_at, (STAGE, INSTANCE, TRIP, MESSAGE, LEASE, CHORE, CALLER, LINE, WORLD)
+)
+bucket_at, retry_at = record_at(BUCKET), record_at(RETRY)
+
+
+@called
+def at_once(w, what):
+    """Let an event happen at this moment, after those in line; return its number."""
+    entry = line_at(w.line, (w.line_first + w.line_count) & w.line_mask)
+    entry.order, entry.what = w.order, what
+    w.line_count += 1
+    w.order += 1
+    return w.order - 1
+
+
+# --- time ---
+
+
+@called
+def later(w, delay_s, what):
+    """Plan an event of SimPy's normal rank; return its number."""
+    at_s = w.now + delay_s
+    if at_s == w.now:
+        return at_once(w, what)
+    order = w.order
+    w.order += 1
+    put_event(w.heap, w.heap_count, at_s, order, what)
+    w.heap_count += 1
+    return order
+
+
+@called
+def ranked(w, delay_s, rank, what):
+    """Plan an event that comes after all normal ones of its moment; return its number."""
+    order = rank | w.order
+    w.order += 1
+    put_event(w.heap, w.heap_count, w.now + delay_s, order, what)
+    w.heap_count += 1
+    return order
+
+
+@called
+def urgently(w, what):
+    """Let an event happen before all others that are not urgent; return its number."""
+    entry = line_at(w.urgent, (w.urgent_first + w.urgent_count) & w.urgent_mask)
+    entry.order, entry.what = w.order, what
+    w.urgent_count += 1
+    w.order += 1
+    return w.order - 1
+
+
+@called
+def new_chore(w, kind, number):
+    """Return a new chore."""
+    chore = w.free_chore
+    if chore >= 0:
+        w.free_chore = chore_at(w.chores, chore).next
+    else:
+        chore = w.chore_count
+        w.chore_count += 1
+    record = chore_at(w.chores, chore)
+    record.kind, record.number, record.step, record.lease = kind, number, 0, NONE
+    return chore
+
+
+@called
+def end_chore(w, chore):
+    """Use a chore's record again."""
+    chore_at(w.chores, chore).next = w.free_chore
+    w.free_chore = chore
+
+
+# --- draws ---
+
+
+@called
+def duration_s(w, stage, purpose, attempt, job):
+    """Return a duration that was drawn beforehand; none for an attempt at which a run is given up."""
+    if attempt > w.attempts_ready:
+        return 0.0
+    row = read_int(w.drawn, (stage * STREAMS + purpose) * w.draws + attempt)
+    return read_float(row, job)
+
+
+@called
+def uniform_at(w, place, job):
+    """Return a uniform number of a row: one that was drawn, or else computed for itself."""
+    row = read_int(w.drawn, place)
+    if row:
+        return read_float(row, job)
+    return uniform_after(generator_at(w.generators, place), w.jumps, job)
+
+
+@called
+def uniform(w, stage, purpose, attempt, job):
+    """Return a uniform number of a job in a stage."""
+    if attempt > w.attempts_ready:
+        return 0.0
+    return uniform_at(w, (stage * STREAMS + purpose) * w.draws + attempt, job)
+
+
+@called
+def attempt_is_known(w, attempt):
+    """Say whether there are draws for an attempt of this number; else the run is given up."""
+    w.most_attempt = max(w.most_attempt, attempt)
+    if attempt > w.attempts_ready:
+        w.gave_up = 1
+        return False
+    return True
+
+
+# --- rows ---
+
+
+@called
+def new_row(w, job, stage, attempt, queued_s, paused_s):
+    """Write down that an attempt has come to a stage's door; return the row's number."""
+    row = row_at(w.rows, w.row_count)
+    row.job, row.stage, row.attempt = job, stage, attempt
+    row.queued_s, row.paused_s = queued_s, paused_s
+    row.started_s = row.ended_s = math.nan
+    row.worker, row.outcome = -1, CUT_OFF
+    w.row_count += 1
+    return w.row_count - 1
+
+
+@called
+def check_endless(w):
+    """Give up a run that makes attempts without end; SimPy will say where it stops."""
+    made = w.row_count + w.tries
+    if w.now > w.moment_s:
+        w.moment_s, w.made_before = w.now, made
+    if made - w.made_before > w.most_rows_at_once or made > w.most_rows:
+        w.gave_up = 2
+
+
+@called
+def open_row(w, job, s, queued_s, paused_s):
+    """Do the same for the next attempt of a job; a run without end is given up."""
+    made = stage_at(w.stages, s).made
+    attempt = read_short(made, job) + 1
+    write_short(made, job, attempt)
+    row = new_row(w, job, s, attempt, queued_s, paused_s)
+    if attempt_is_known(w, attempt) and attempt > 1:
+        check_endless(w)
+    return row
+
+
+@called
+def close_row(w, number, outcome):
+    """Write down how an attempt ended, now, even if it was not due yet."""
+    row = row_at(w.rows, number)
+    early_s = row.queued_s - w.now
+    if early_s > 0:
+        row.queued_s = w.now
+        row.paused_s = max(0.0, row.paused_s - early_s)
+    row.ended_s, row.outcome = w.now, outcome
+
+
+@called
+def is_over(w):
+    """Say whether all has been settled, so that whoever looks now and then may stop."""
+    return w.settled == w.jobs and w.open_rows == 0 and w.open_forks == 0
