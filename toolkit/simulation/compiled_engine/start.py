@@ -7,7 +7,6 @@ import importlib
 import os
 import subprocess
 import sys
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -73,10 +72,14 @@ def is_recursive(design: Design, horizon_s: float | None) -> bool:
     )
 
 
-@cache
+_READY: set[str] = set()
+
+
 def is_ready(loop: str) -> bool:
     """Say whether a loop has been compiled on this machine."""
-    return marker(loop).exists()
+    if loop not in _READY and marker(loop).exists():
+        _READY.add(loop)
+    return loop in _READY
 
 
 def marker(loop: str) -> Path:
@@ -94,11 +97,13 @@ def compile_elsewhere() -> None:
     if _COMPILERS or is_being_compiled():
         return
     code = "from toolkit.simulation.compiled_engine import start; start.compile_all()"
-    options = dict.fromkeys(["stdin", "stdout", "stderr"], subprocess.DEVNULL)
-    _COMPILERS.append(
-        subprocess.Popen([sys.executable, "-c", code], start_new_session=True, **options)  # noqa: S603, this very interpreter
+    quiet = subprocess.DEVNULL
+    command = [sys.executable, "-c", code]
+    process = subprocess.Popen(  # noqa: S603, this very interpreter
+        command, stdin=quiet, stdout=quiet, stderr=quiet, start_new_session=True
     )
-    note().write_text(str(_COMPILERS[0].pid))
+    _COMPILERS.append(process)
+    note().write_text(str(process.pid))
 
 
 def note() -> Path:
