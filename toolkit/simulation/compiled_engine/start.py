@@ -43,14 +43,14 @@ def run(
         if quick.run():
             return quick, None
         loop = "plain"
-    run_of = "plain_run.PlainRun" if loop == "plain" else "full_run.FullRun"
+    run_of = "plain_run.PlainRun" if loop == "plain" else "full.run.FullRun"
     done = _class(run_of)(design, streams, horizon_s)
     return (None, done.gave_up) if done.gave_up else (done, None)
 
 
 def _class(path: str) -> Any:
     """Return a class of this engine by its module and name; numba is slow to load."""
-    module, name = path.split(".")
+    module, name = path.rsplit(".", 1)
     return getattr(importlib.import_module(f"toolkit.simulation.compiled_engine.{module}"), name)
 
 

@@ -12,44 +12,31 @@ import math
 import numpy as np
 
 from toolkit.simulation.compiled_engine.events import drop_first, event_at
-from toolkit.simulation.compiled_engine.full_delivery import line_up, match, start_next
-from toolkit.simulation.compiled_engine.full_instance import (
-    all_move_on,
+from toolkit.simulation.compiled_engine.full.chores import chore_comes
+from toolkit.simulation.compiled_engine.full.deaths import (
     crash_comes,
-    hold_comes,
-    look_comes,
     notice_comes,
-    patience_comes,
-    poll_comes,
-    replace_slot,
-    run_comes,
-    run_interrupted,
     start_instance,
-    watch_comes,
     wind_hears,
-    woken_comes,
 )
-from toolkit.simulation.compiled_engine.full_trips import (
-    begin_life,
-    grant,
+from toolkit.simulation.compiled_engine.full.fetching import line_up
+from toolkit.simulation.compiled_engine.full.leases import hold_comes, patience_comes, watch_comes
+from toolkit.simulation.compiled_engine.full.moments import at_once, is_over, urgently
+from toolkit.simulation.compiled_engine.full.polls import look_comes, poll_comes, woken_comes
+from toolkit.simulation.compiled_engine.full.runs import all_move_on, run_comes, run_interrupted
+from toolkit.simulation.compiled_engine.full.stages import grant
+from toolkit.simulation.compiled_engine.full.trips import begin_life, think, trip_is_over
+from toolkit.simulation.compiled_engine.full.wakes import (
     interrupted,
     set_out,
-    shared_end_comes,
-    think,
     time_out_comes,
     trip_comes,
     trip_hears,
-    trip_is_over,
 )
-from toolkit.simulation.compiled_engine.full_world import (
+from toolkit.simulation.compiled_engine.full.world import (
     ARRIVAL,
     BROKER,
-    C_CRASH,
-    C_MATCH_LATER,
     C_OUTAGE,
-    C_REPLACE,
-    C_SHARED_END,
-    C_START_LATER,
     CALLERS_TIME_OUT,
     E_ALARM,
     E_ARRIVE,
@@ -83,24 +70,19 @@ from toolkit.simulation.compiled_engine.full_world import (
     NEVER,
     NO,
     NONE,
-    OUTAGE_ENDS,
     YES,
-    at_once,
     chore_at,
-    end_chore,
     instance_at,
-    is_over,
-    later,
     line_at,
-    ranked,
     stage_at,
-    urgently,
     world_at,
 )
 from toolkit.simulation.compiled_engine.memory import called, compiled, read_float, unit
 from toolkit.simulation.compiled_engine.plain_world import ENDED, GAVE_UP, WANTS_DRAWS, WANTS_ROOM
 
 COMES = np.int64(-1)  # nothing is wanted
+
+
 MANY = 64  # entries that one event may need beside those for what is alive
 
 
@@ -117,66 +99,6 @@ def plan_arrival(here):
             w.next_s = at_s
             w.next_order = (ARRIVAL if w.caller_count else 0) | w.order
             w.order += 1
-
-
-@unit
-def outage_comes(here, chore):
-    """Begin or end a spell in which no service starts."""
-    w = world_at(here, 0)
-    record = chore_at(w.chores, chore)
-    s = record.number
-    stage = stage_at(w.stages, s)
-    record.step += 1
-    if record.step == 1:
-        later(w, record.at_s, E_CHORE | chore << 8)
-    elif record.step == 2:
-        stage.outages += 1
-        ranked(w, record.grace_s, OUTAGE_ENDS, E_CHORE | chore << 8)
-    else:
-        stage.outages -= 1
-        end_chore(w, chore)
-        for k in range(stage.instances):
-            start_next(w.here, s, stage.first_instance + k)
-        match(w.here, s, NONE)
-
-
-@unit
-def token_comes(here, chore, kind):
-    """Start or match what waited for a token."""
-    w = world_at(here, 0)
-    record = chore_at(w.chores, chore)
-    if record.step == 0:
-        record.step = 1
-        later(w, record.at_s - w.now, E_CHORE | chore << 8)
-        return
-    number, at_s = record.number, record.at_s
-    end_chore(w, chore)
-    if kind == C_START_LATER:
-        instance = instance_at(w.instances, number)
-        if instance.next_start_s == at_s:
-            instance.next_start_s = 0.0  # rounding may have woken it too early: it must wake again
-        start_next(w.here, instance.stage, number)
-    else:
-        stage = stage_at(w.stages, number)
-        if stage.next_token_s == at_s:
-            stage.next_token_s = 0.0
-        match(w.here, number, NONE)
-
-
-@called
-def chore_comes(w, chore):
-    """Take a chore a step further."""
-    kind = chore_at(w.chores, chore).kind
-    if kind == C_CRASH:
-        crash_comes(w.here, chore)
-    elif kind == C_REPLACE:
-        replace_slot(w.here, chore)
-    elif kind in (C_START_LATER, C_MATCH_LATER):
-        token_comes(w.here, chore, kind)
-    elif kind == C_SHARED_END:
-        shared_end_comes(w.here, chore)
-    elif kind == C_OUTAGE:
-        outage_comes(w.here, chore)
 
 
 @called

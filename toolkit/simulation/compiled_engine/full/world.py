@@ -11,23 +11,11 @@ the number is another, the waiting was over before, and nothing happens.
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
 
-from toolkit.simulation.compiled_engine.columns import row_at
-from toolkit.simulation.compiled_engine.draws import generator_at, uniform_after
-from toolkit.simulation.compiled_engine.events import put_event
-from toolkit.simulation.compiled_engine.memory import (
-    called,
-    read_float,
-    read_int,
-    read_short,
-    record_at,
-    records,
-    write_short,
-)
+from toolkit.simulation.compiled_engine.memory import record_at, records
 from toolkit.simulation.compiled_engine.rules import BUCKET, RETRY
 
 
@@ -37,50 +25,99 @@ def numbers(first: int, end: int | None = None) -> list[Any]:
 
 
 NONE, NEVER = np.int64(-1), np.int64((1 << 62) - 1)
+
+
 # ranks of events behind the normal one
 CALLERS_TIME_OUT, ARRIVAL, OUTAGE_ENDS = np.int64(2 << 56), np.int64(3 << 56), np.int64(4 << 56)
 
+
 # kinds of stages
 STATION, SHARED, BROKER = numbers(3)
+
+
 # kinds of trips
 LIFE, COPY, TASK = numbers(3)
+
+
 # what a trip waits for
 NOTHING, TO_START, PUT_OFF, TOKEN, GRANT, SERVICE_END, SHARED_END, PLACE, ANSWER, REST = range(10)
+
+
 TASKS, COPIES, PAUSE, THINK = numbers(10, 14)
+
+
 # what a lease's run waits for
 NO_RUN, RUN_STARTS, RUN_ENDS, RUN_MOVES_ON, RUN_OVER = numbers(5)
+
+
 # what an instance's polling waits for
 NO_POLL, POLL_STARTS, POLL_GOES_ON, POLL_SLEEPS, POLL_HEARS, POLL_WAITS_FOR_ROOM = numbers(6)
 
+
 # events; the low byte of ``what``, a record's number above it
 E_ARRIVE, E_TRIP, E_RELEASED, E_INTERRUPT, E_OVER, E_HEARD, E_TIME_OUT, E_ALARM = numbers(0, 8)
+
+
 E_RUN, E_RUN_INTERRUPT, E_RUN_OVER, E_WATCH, E_HOLD, E_PATIENCE, E_NOTICE = numbers(8, 15)
+
+
 E_POLL, E_POLL_START, E_SOURCE, E_WOKEN, E_POLL_HEARD, E_LOOK, E_LOOK_START = numbers(15, 22)
+
+
 E_CHORE, E_WIND_TIME, E_WIND_HEARD, E_MOVED_ON, E_NOTICED, E_USER_STARTS, E_USER = numbers(22, 29)
+
 
 # chores
 C_OUTAGE, C_CRASH, C_REPLACE, C_START_LATER, C_MATCH_LATER, C_SHARED_END, C_MOVED = numbers(7)
 
+
 # the streams of a stage, of a caller
 SERVICE, FAILURE, JITTER, SHARE, ROUTE, GROUP, COUNTDOWN, PATIENCE, POISON = numbers(9)
+
+
 STREAMS: Any = np.int64(9)
+
+
 TIMEOUT, CALLER_JITTER = numbers(2)
+
 
 # options of a delivery
 PUSH, BLOCKING_POP, POLL = numbers(3)
+
+
 IN_TURN, AT_RANDOM, SHORTEST_QUEUE, EACH = numbers(4)
+
+
 ON_FETCH, ON_START, ON_END = numbers(3)
+
+
 BY_LEASE, BY_DELIVERY, BY_SERIES, BY_ALWAYS = numbers(4)
+
+
 RETRY_IT, LEAVE_IT, RETURN_IT = numbers(3)
+
+
 LOSE_IT, REQUEUE_IT, RETRY_DEAD = numbers(3)
+
+
 BY_BROKER, BY_POLLER, IN_MEMORY = numbers(3)
+
+
 FIFO, LIFO, RANDOM, SHORTEST, PRIORITY, PREEMPTIVE = numbers(6)
 
+
 NO, YES = numbers(2)
+
+
 # what becomes of jobs and of attempts
 DONE, DEAD, REJECTED, LIMITED, ABANDONED, LOST, UNFINISHED = numbers(7)
+
+
 OK, FAILED, TURNED_AWAY, CUT_OFF, LATE, DUPLICATE, CRASHED, CANCELLED = numbers(8)
+
+
 LEFT, PREEMPTED = numbers(8, 10)
+
 
 STAGE = records(
     "stage",
@@ -108,6 +145,8 @@ STAGE = records(
     | dict.fromkeys(["choice_draws", "order_draws", "choice_seed", "order_seed"], "i8")
     | dict.fromkeys(["woken", "subscribed", "ready"], "i8"),
 )
+
+
 INSTANCE = records(
     "instance",
     dict.fromkeys(["next_start_s", "wind_ends_s"], "f8")
@@ -120,6 +159,8 @@ INSTANCE = records(
         ["subscribed", "freed", "winds", "wind_chore", "wind_wait", "first_slot"], "i8"
     ),
 )
+
+
 TRIP = records(
     "trip",
     dict.fromkeys(["price", "last_s", "due_s", "paused_s", "since_s", "deadline_s"], "f8")
@@ -132,6 +173,8 @@ TRIP = records(
     | dict.fromkeys(["hears_from", "has_alarm"], "i8")
     | dict.fromkeys(["time_out_wait", "alarm_wait"], "i8"),
 )
+
+
 MESSAGE = records(
     "message",
     dict.fromkeys(["due_s", "longest_wait_s", "left_s"], "f8")
@@ -141,6 +184,8 @@ MESSAGE = records(
         ["is_queued", "is_deleted", "is_settled", "is_heard", "next", "is_patient"], "i4"
     ),
 )
+
+
 LEASE = records(
     "lease",
     dict.fromkeys(["given_s", "started_s", "ended_s"], "f8")
@@ -150,18 +195,26 @@ LEASE = records(
         ["is_open", "is_counted", "is_alive", "is_in", "after", "is_used", "mourned"], "i4"
     ),
 )
+
+
 CHORE = records(
     "chore",
     dict.fromkeys(["at_s", "grace_s", "restart_s"], "f8")
     | dict.fromkeys(["kind", "number", "slot", "lease", "life", "step", "next"], "i8"),
 )
+
+
 CALLER = records(
     "caller",
     dict.fromkeys(["timeout_s", "hedge_s", "open_until_s", "open_s"], "f8")
     | dict.fromkeys(["has_timeout_law", "on_timeout", "has_hedge", "hedge_cancels", "retry"], "i8")
     | dict.fromkeys(["has_retry", "most_failures", "failures", "is_probing", "made"], "i8"),
 )
+
+
 LINE = records("line", dict.fromkeys(["order", "what"], "i8"))
+
+
 WORLD = records(
     "world",
     dict.fromkeys(["now", "horizon_s", "moment_s", "next_s", "lane_s"], "f8")
@@ -182,167 +235,11 @@ WORLD = records(
     | dict.fromkeys(["users", "user_turns", "has_routes", "most_turn", "gave_up", "tries"], "i8")
     | dict.fromkeys(["open_rows", "open_forks", "headroom", "active", "planned", "here"], "i8"),
 )
+
+
 stage_at, instance_at, trip_at, message_at, lease_at, chore_at, caller_at, line_at, world_at = map(
     record_at, (STAGE, INSTANCE, TRIP, MESSAGE, LEASE, CHORE, CALLER, LINE, WORLD)
 )
+
+
 bucket_at, retry_at = record_at(BUCKET), record_at(RETRY)
-
-
-@called
-def at_once(w, what):
-    """Let an event happen at this moment, after those in line; return its number."""
-    entry = line_at(w.line, (w.line_first + w.line_count) & w.line_mask)
-    entry.order, entry.what = w.order, what
-    w.line_count += 1
-    w.order += 1
-    return w.order - 1
-
-
-# --- time ---
-
-
-@called
-def later(w, delay_s, what):
-    """Plan an event of SimPy's normal rank; return its number."""
-    at_s = w.now + delay_s
-    if at_s == w.now:
-        return at_once(w, what)
-    order = w.order
-    w.order += 1
-    put_event(w.heap, w.heap_count, at_s, order, what)
-    w.heap_count += 1
-    return order
-
-
-@called
-def ranked(w, delay_s, rank, what):
-    """Plan an event that comes after all normal ones of its moment; return its number."""
-    order = rank | w.order
-    w.order += 1
-    put_event(w.heap, w.heap_count, w.now + delay_s, order, what)
-    w.heap_count += 1
-    return order
-
-
-@called
-def urgently(w, what):
-    """Let an event happen before all others that are not urgent; return its number."""
-    entry = line_at(w.urgent, (w.urgent_first + w.urgent_count) & w.urgent_mask)
-    entry.order, entry.what = w.order, what
-    w.urgent_count += 1
-    w.order += 1
-    return w.order - 1
-
-
-@called
-def new_chore(w, kind, number):
-    """Return a new chore."""
-    chore = w.free_chore
-    if chore >= 0:
-        w.free_chore = chore_at(w.chores, chore).next
-    else:
-        chore = w.chore_count
-        w.chore_count += 1
-    record = chore_at(w.chores, chore)
-    record.kind, record.number, record.step, record.lease = kind, number, 0, NONE
-    return chore
-
-
-@called
-def end_chore(w, chore):
-    """Use a chore's record again."""
-    chore_at(w.chores, chore).next = w.free_chore
-    w.free_chore = chore
-
-
-# --- draws ---
-
-
-@called
-def duration_s(w, stage, purpose, attempt, job):
-    """Return a duration that was drawn beforehand; none for an attempt at which a run is given up."""
-    if attempt > w.attempts_ready:
-        return 0.0
-    row = read_int(w.drawn, (stage * STREAMS + purpose) * w.draws + attempt)
-    return read_float(row, job)
-
-
-@called
-def uniform_at(w, place, job):
-    """Return a uniform number of a row: one that was drawn, or else computed for itself."""
-    row = read_int(w.drawn, place)
-    if row:
-        return read_float(row, job)
-    return uniform_after(generator_at(w.generators, place), w.jumps, job)
-
-
-@called
-def uniform(w, stage, purpose, attempt, job):
-    """Return a uniform number of a job in a stage."""
-    if attempt > w.attempts_ready:
-        return 0.0
-    return uniform_at(w, (stage * STREAMS + purpose) * w.draws + attempt, job)
-
-
-@called
-def attempt_is_known(w, attempt):
-    """Say whether there are draws for an attempt of this number; else the run is given up."""
-    w.most_attempt = max(w.most_attempt, attempt)
-    if attempt > w.attempts_ready:
-        w.gave_up = 1
-        return False
-    return True
-
-
-# --- rows ---
-
-
-@called
-def new_row(w, job, stage, attempt, queued_s, paused_s):
-    """Write down that an attempt has come to a stage's door; return the row's number."""
-    row = row_at(w.rows, w.row_count)
-    row.job, row.stage, row.attempt = job, stage, attempt
-    row.queued_s, row.paused_s = queued_s, paused_s
-    row.started_s = row.ended_s = math.nan
-    row.worker, row.outcome = -1, CUT_OFF
-    w.row_count += 1
-    return w.row_count - 1
-
-
-@called
-def check_endless(w):
-    """Give up a run that makes attempts without end; SimPy will say where it stops."""
-    made = w.row_count + w.tries
-    if w.now > w.moment_s:
-        w.moment_s, w.made_before = w.now, made
-    if made - w.made_before > w.most_rows_at_once or made > w.most_rows:
-        w.gave_up = 2
-
-
-@called
-def open_row(w, job, s, queued_s, paused_s):
-    """Do the same for the next attempt of a job; a run without end is given up."""
-    made = stage_at(w.stages, s).made
-    attempt = read_short(made, job) + 1
-    write_short(made, job, attempt)
-    row = new_row(w, job, s, attempt, queued_s, paused_s)
-    if attempt_is_known(w, attempt) and attempt > 1:
-        check_endless(w)
-    return row
-
-
-@called
-def close_row(w, number, outcome):
-    """Write down how an attempt ended, now, even if it was not due yet."""
-    row = row_at(w.rows, number)
-    early_s = row.queued_s - w.now
-    if early_s > 0:
-        row.queued_s = w.now
-        row.paused_s = max(0.0, row.paused_s - early_s)
-    row.ended_s, row.outcome = w.now, outcome
-
-
-@called
-def is_over(w):
-    """Say whether all has been settled, so that whoever looks now and then may stop."""
-    return w.settled == w.jobs and w.open_rows == 0 and w.open_forks == 0

@@ -6,10 +6,10 @@ import numpy as np
 import numpy.typing as npt
 
 from toolkit.design import Design, Poller, Stage
-from toolkit.simulation.compiled_engine import full, full_setup
-from toolkit.simulation.compiled_engine import full_world as names
 from toolkit.simulation.compiled_engine.draws import GENERATOR, generator_of
 from toolkit.simulation.compiled_engine.events import EVENT
+from toolkit.simulation.compiled_engine.full import loop, setup
+from toolkit.simulation.compiled_engine.full import world as names
 from toolkit.simulation.compiled_engine.loop_run import FIRST_ROOM, LoopRun
 from toolkit.simulation.compiled_engine.memory import address
 from toolkit.simulation.streams import Purpose, Streams
@@ -32,7 +32,7 @@ class FullRun(LoopRun):
         streams_of_stages = len(design.stages) * names.STREAMS
         count = streams_of_stages + 2 * len(design.callers)
         super().__init__(design, streams, np.zeros(1, names.WORLD), count)
-        self.run(horizon_s, full.full_start, full.full_loop)
+        self.run(horizon_s, loop.full_start, loop.full_loop)
 
     # --- before the run ---
 
@@ -48,21 +48,21 @@ class FullRun(LoopRun):
             world[f"{name}_mask"] = keep(name, np.zeros(FIRST_ROOM, names.LINE)).size - 1
         keep("turns", np.zeros(FIRST_ROOM * len(self.stages), np.int32))
         world["here"] = address(world)
-        world["headroom"] = full_setup.headroom(self.design)
+        world["headroom"] = setup.headroom(self.design)
         if self.classes is not None:
             keep("classes", self.classes.astype(np.int64))
 
     def make_stages(self) -> None:
         """Make the records of stages, instances and callers, and what they point to."""
         stages = self.tables.keep("stages", np.zeros(len(self.stages), names.STAGE))
-        sizes = [full_setup.instances(self.design, number) for number in range(len(self.stages))]
+        sizes = [setup.instances(self.design, number) for number in range(len(self.stages))]
         instances = self.tables.keep("instances", np.zeros(max(1, sum(sizes)), names.INSTANCE))
         self.sequences: list[tuple[int, int, int, int]] = []
         first = 0
         for number, stage in enumerate(self.stages):
             record = stages[number : number + 1]
             self.fill_door(record, number, stage)
-            full_setup.fill_stage(record, self.design, number)
+            setup.fill_stage(record, self.design, number)
             record["first_instance"] = first
             self.point(record, "made", np.zeros(self.streams.jobs, np.int32), number)
             self.make_lines(record, number, stage)
@@ -71,7 +71,7 @@ class FullRun(LoopRun):
             first += sizes[number]
         self.make_callers()
         self.tables.keep("sequences", np.array([*self.sequences, (0, 0, 0, 0)], GENERATOR))
-        chores = full_setup.planned_chores(self.design, stages["first_instance"].tolist())
+        chores = setup.planned_chores(self.design, stages["first_instance"].tolist())
         self.world["planned"] = self.world["chore_count"] = chores.size
         self.tables.grow("chores", 0, chores.size + FIRST_ROOM)
         self.world["chore_room"] = self.tables["chores"].size
@@ -97,7 +97,7 @@ class FullRun(LoopRun):
         record["line_mask"] = size - 1
         self.point(record, "ready", np.zeros(count, np.int64), number)
         self.point(record, "locked", np.zeros(max(1, int(record["groups"][0])), np.int64), number)
-        limiter = full_setup.start_limit(stage, "queue")
+        limiter = setup.start_limit(stage, "queue")
         self.point(record, "queue_bucket", limiter, number)
         for name, purpose in (("choice", Purpose.CHOICE), ("order", Purpose.ORDER)):
             record[f"{name}_seed"] = self.sequence(purpose, stage.name, 0)
@@ -108,7 +108,7 @@ class FullRun(LoopRun):
         slots = int(self.tables["stages"]["slots"][number])
         record["stage"], record["number"], record["first_slot"] = number, place, k * slots
         self.point(record, "idle", np.zeros(slots, np.int32), 1_000_000 + place)
-        bucket = full_setup.start_limit(stage, "instance")
+        bucket = setup.start_limit(stage, "instance")
         self.point(record, "bucket", bucket, 1_000_000 + place)
         record["seed"] = self.sequence(Purpose.POLLER, stage.name, k)
 
@@ -124,7 +124,7 @@ class FullRun(LoopRun):
         self.world["caller_count"] = len(callers)
         for level, caller in enumerate(callers):
             record = table[level : level + 1]
-            retry, pauses = full_setup.fill_caller(record, caller)
+            retry, pauses = setup.fill_caller(record, caller)
             self.point(record, "retry", retry, 2_000_000 + level)
             self.tables.keep(f"pauses {2_000_000 + level}", pauses)
             self.point(record, "made", np.zeros(self.streams.jobs, np.int32), 2_000_000 + level)
@@ -133,7 +133,7 @@ class FullRun(LoopRun):
 
     def bound(self) -> float:
         """Return the highest attempt number that is possible."""
-        return full_setup.most_attempts(self.design)
+        return setup.most_attempts(self.design)
 
     def draw_stages(self, attempt: int) -> None:
         """Draw what attempts of this number may need in each stage, and of each caller."""
@@ -180,7 +180,7 @@ class FullRun(LoopRun):
     def make_more_room(self) -> None:
         """Make whatever is full larger."""
         world = self.world
-        many = int(world["live_trips"][0] + world["live_leases"][0]) + full.MANY
+        many = int(world["live_trips"][0] + world["live_leases"][0]) + loop.MANY
         self.grow("rows", "row_count", "row_room", many)
         for name, (_, count, room_field) in POOLS.items():
             self.grow(name, count, room_field, many)

@@ -20,7 +20,7 @@ from toolkit.design import (
     Visibility,
 )
 from toolkit.laws import is_law
-from toolkit.simulation.compiled_engine import full_world as names
+from toolkit.simulation.compiled_engine.full import world as names
 from toolkit.simulation.compiled_engine.rules import bucket_of, retry_of
 
 PUSH_TO = {

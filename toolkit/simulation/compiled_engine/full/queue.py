@@ -9,7 +9,8 @@ from __future__ import annotations
 from toolkit.simulation.compiled_engine.columns import row_at
 from toolkit.simulation.compiled_engine.draws import generator_at, uniform_after
 from toolkit.simulation.compiled_engine.events import drop_first, event_at, put_event
-from toolkit.simulation.compiled_engine.full_world import (
+from toolkit.simulation.compiled_engine.full.moments import duration_s
+from toolkit.simulation.compiled_engine.full.world import (
     FIFO,
     LIFO,
     NO_RUN,
@@ -18,7 +19,6 @@ from toolkit.simulation.compiled_engine.full_world import (
     RUN_OVER,
     SERVICE,
     SHORTEST,
-    duration_s,
     instance_at,
     lease_at,
     message_at,
@@ -29,9 +29,6 @@ from toolkit.simulation.compiled_engine.full_world import (
 from toolkit.simulation.compiled_engine.memory import called, read_int, unit, write_int
 
 IN_NO_LIST, IN_BUFFER, HELD, RUNNING = numbers(4)
-
-
-# --- the queue ---
 
 
 @called
@@ -90,9 +87,6 @@ def has_group(w, batch, group):
             return True
         batch = lease.next
     return False
-
-
-# --- records that are used again ---
 
 
 @unit
@@ -252,9 +246,6 @@ def release_lease(here, number):
     else:
         free_lease(w, number)
     release_message(w.here, lease.message)
-
-
-# --- lists of leases in an instance ---
 
 
 @called

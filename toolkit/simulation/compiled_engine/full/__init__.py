@@ -1,0 +1,1 @@
+"""The loop for everything a design can say: ``loop`` first, then ``world``."""

@@ -1,0 +1,175 @@
+"""How time passes in the full loop: what is planned, what is drawn, what is written down."""
+
+from __future__ import annotations
+
+import math
+
+from toolkit.simulation.compiled_engine.columns import row_at
+from toolkit.simulation.compiled_engine.draws import generator_at, uniform_after
+from toolkit.simulation.compiled_engine.events import put_event
+from toolkit.simulation.compiled_engine.full.world import (
+    CUT_OFF,
+    NONE,
+    STREAMS,
+    chore_at,
+    line_at,
+    stage_at,
+)
+from toolkit.simulation.compiled_engine.memory import (
+    called,
+    read_float,
+    read_int,
+    read_short,
+    write_short,
+)
+
+
+@called
+def at_once(w, what):
+    """Let an event happen at this moment, after those in line; return its number."""
+    entry = line_at(w.line, (w.line_first + w.line_count) & w.line_mask)
+    entry.order, entry.what = w.order, what
+    w.line_count += 1
+    w.order += 1
+    return w.order - 1
+
+
+@called
+def later(w, delay_s, what):
+    """Plan an event of SimPy's normal rank; return its number."""
+    at_s = w.now + delay_s
+    if at_s == w.now:
+        return at_once(w, what)
+    order = w.order
+    w.order += 1
+    put_event(w.heap, w.heap_count, at_s, order, what)
+    w.heap_count += 1
+    return order
+
+
+@called
+def ranked(w, delay_s, rank, what):
+    """Plan an event that comes after all normal ones of its moment; return its number."""
+    order = rank | w.order
+    w.order += 1
+    put_event(w.heap, w.heap_count, w.now + delay_s, order, what)
+    w.heap_count += 1
+    return order
+
+
+@called
+def urgently(w, what):
+    """Let an event happen before all others that are not urgent; return its number."""
+    entry = line_at(w.urgent, (w.urgent_first + w.urgent_count) & w.urgent_mask)
+    entry.order, entry.what = w.order, what
+    w.urgent_count += 1
+    w.order += 1
+    return w.order - 1
+
+
+@called
+def new_chore(w, kind, number):
+    """Return a new chore."""
+    chore = w.free_chore
+    if chore >= 0:
+        w.free_chore = chore_at(w.chores, chore).next
+    else:
+        chore = w.chore_count
+        w.chore_count += 1
+    record = chore_at(w.chores, chore)
+    record.kind, record.number, record.step, record.lease = kind, number, 0, NONE
+    return chore
+
+
+@called
+def end_chore(w, chore):
+    """Use a chore's record again."""
+    chore_at(w.chores, chore).next = w.free_chore
+    w.free_chore = chore
+
+
+@called
+def duration_s(w, stage, purpose, attempt, job):
+    """Return a duration that was drawn beforehand; none for an attempt at which a run is given up."""
+    if attempt > w.attempts_ready:
+        return 0.0
+    row = read_int(w.drawn, (stage * STREAMS + purpose) * w.draws + attempt)
+    return read_float(row, job)
+
+
+@called
+def uniform_at(w, place, job):
+    """Return a uniform number of a row: one that was drawn, or else computed for itself."""
+    row = read_int(w.drawn, place)
+    if row:
+        return read_float(row, job)
+    return uniform_after(generator_at(w.generators, place), w.jumps, job)
+
+
+@called
+def uniform(w, stage, purpose, attempt, job):
+    """Return a uniform number of a job in a stage."""
+    if attempt > w.attempts_ready:
+        return 0.0
+    return uniform_at(w, (stage * STREAMS + purpose) * w.draws + attempt, job)
+
+
+@called
+def attempt_is_known(w, attempt):
+    """Say whether there are draws for an attempt of this number; else the run is given up."""
+    w.most_attempt = max(w.most_attempt, attempt)
+    if attempt > w.attempts_ready:
+        w.gave_up = 1
+        return False
+    return True
+
+
+@called
+def new_row(w, job, stage, attempt, queued_s, paused_s):
+    """Write down that an attempt has come to a stage's door; return the row's number."""
+    row = row_at(w.rows, w.row_count)
+    row.job, row.stage, row.attempt = job, stage, attempt
+    row.queued_s, row.paused_s = queued_s, paused_s
+    row.started_s = row.ended_s = math.nan
+    row.worker, row.outcome = -1, CUT_OFF
+    w.row_count += 1
+    return w.row_count - 1
+
+
+@called
+def check_endless(w):
+    """Give up a run that makes attempts without end; SimPy will say where it stops."""
+    made = w.row_count + w.tries
+    if w.now > w.moment_s:
+        w.moment_s, w.made_before = w.now, made
+    if made - w.made_before > w.most_rows_at_once or made > w.most_rows:
+        w.gave_up = 2
+
+
+@called
+def open_row(w, job, s, queued_s, paused_s):
+    """Do the same for the next attempt of a job; a run without end is given up."""
+    made = stage_at(w.stages, s).made
+    attempt = read_short(made, job) + 1
+    write_short(made, job, attempt)
+    row = new_row(w, job, s, attempt, queued_s, paused_s)
+    if attempt_is_known(w, attempt) and attempt > 1:
+        check_endless(w)
+    return row
+
+
+@called
+def close_row(w, number, outcome):
+    """Write down how an attempt ended, now, even if it was not due yet."""
+    row = row_at(w.rows, number)
+    early_s = row.queued_s - w.now
+    if early_s > 0:
+        row.queued_s = w.now
+        row.paused_s = max(0.0, row.paused_s - early_s)
+    row.ended_s, row.outcome = w.now, outcome
+
+
+@called
+def is_over(w):
+    """Say whether all has been settled, so that whoever looks now and then may stop."""
+    return w.settled == w.jobs and w.open_rows == 0 and w.open_forks == 0
