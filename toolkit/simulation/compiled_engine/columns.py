@@ -13,7 +13,10 @@ from toolkit.simulation.compiled_engine.memory import (
     read_int,
     record_at,
     records,
+    write_byte,
+    write_float,
     write_int,
+    write_short,
 )
 from toolkit.simulation.records import Records
 
@@ -23,6 +26,7 @@ ROW = records(
     | {"job": "i4", "attempt": "i4", "worker": "i4", "stage": "i2", "outcome": "i1"},
 )
 row_at = record_at(ROW)
+stage_at = record_at(records("stage", {"stage": "i2"}))
 COLUMNS = {
     "job": np.int64,
     "stage": np.int16,
@@ -38,15 +42,46 @@ COLUMNS = {
 
 def records_of(rows: npt.NDArray[np.void], jobs: dict[str, npt.NDArray[Any]]) -> Records:
     """Return the records: ``rows`` sorted by job, stage, attempt, and the three columns of jobs."""
-    count = rows.size
-    order = np.empty(count, np.int64)
-    if not is_sorted(address(rows), count):
-        ends = np.zeros(jobs["arrived_s"].size + 1, np.int64)
-        sort_rows(address(rows), count, address(ends), address(order), jobs["arrived_s"].size)
-        rows = rows[order]
-    fields = {"attempt_outcome": "outcome"}
-    columns = {name: rows[fields.get(name, name)].astype(kind) for name, kind in COLUMNS.items()}
+    columns = {name: np.empty(rows.size, kind) for name, kind in COLUMNS.items()}
+    places = [address(column) for column in columns.values()]
+    if is_sorted(address(rows), rows.size):
+        copy_rows(address(rows), 0, 0, rows.size, *places)
+    else:
+        count = jobs["arrived_s"].size
+        ends, order = np.zeros(count + 1, np.int64), np.empty(rows.size, np.int64)
+        sort_rows(address(rows), rows.size, address(ends), address(order), count)
+        copy_rows(address(rows), address(order), 1, rows.size, *places)
     return Records(**jobs, **columns)
+
+
+@compiled
+def copy_rows(
+    rows,
+    order,
+    is_ordered,
+    count,
+    job,
+    stage,
+    attempt,
+    queued,
+    started,
+    ended,
+    worker,
+    outcome,
+    paused,
+):
+    """Write every column, row by row; the row of a place is in ``order`` if there is one."""
+    for place in range(count):
+        row = row_at(rows, read_int(order, place) if is_ordered else place)
+        write_int(job, place, row.job)
+        stage_at(stage, place).stage = row.stage
+        write_short(attempt, place, row.attempt)
+        write_float(queued, place, row.queued_s)
+        write_float(started, place, row.started_s)
+        write_float(ended, place, row.ended_s)
+        write_short(worker, place, row.worker)
+        write_byte(outcome, place, row.outcome)
+        write_float(paused, place, row.paused_s)
 
 
 @compiled

@@ -33,7 +33,8 @@ RANK_BITS = 56  # an order is the rank, and below it the number
 @inline
 def comes_first(one, other):
     """Say whether one event comes before another."""
-    return one.at_s < other.at_s or (one.at_s == other.at_s and one.order < other.order)
+    # without a branch: which of two comes first cannot be predicted
+    return (one.at_s < other.at_s) | ((one.at_s == other.at_s) & (one.order < other.order))
 
 
 @inline
@@ -60,22 +61,22 @@ def put_event(heap, count, at_s, order, what):
 
 @inline
 def drop_first(heap, count):
-    """Take the first event out of a heap of ``count``: its last one goes down from the top."""
+    """Take the first event out of a heap of ``count``.
+
+    The gap goes down to a leaf by way of the earlier child, and the last event from there up to its
+    place: it came from a leaf, so that is seldom far (Wegener 1993).
+    """
     last = count - 1
-    moved = event_at(heap, last)
-    at_s, order, what = moved.at_s, moved.order, moved.what
     place, below = 0, 1
-    while below < last:
-        child = event_at(heap, below)
-        if below + 1 < last and comes_first(event_at(heap, below + 1), child):
-            below += 1
-            child = event_at(heap, below)
-        if at_s < child.at_s or (at_s == child.at_s and order < child.order):
-            break
+    while below + 1 < last:
+        below += int(comes_first(event_at(heap, below + 1), event_at(heap, below)))
         move(heap, place, below)
         place, below = below, 2 * below + 1
-    entry = event_at(heap, place)
-    entry.at_s, entry.order, entry.what = at_s, order, what
+    if below < last:
+        move(heap, place, below)
+        place = below
+    moved = event_at(heap, last)
+    put_event(heap, place, moved.at_s, moved.order, moved.what)
 
 
 @inline

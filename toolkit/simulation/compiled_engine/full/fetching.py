@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from toolkit.simulation.compiled_engine.full.moments import new_chore, urgently
+from toolkit.simulation.compiled_engine.full.moments import is_full, new_chore, urgently
 from toolkit.simulation.compiled_engine.full.queue import (
     IN_NO_LIST,
     first_live,
@@ -153,6 +153,9 @@ def lend(w, s, stage, m, i):
     else:
         number = w.lease_count
         w.lease_count += 1
+        if number == w.lease_room:
+            w.lease_count -= 1
+            number += is_full(w)
     w.live_leases += 1
     before, message.lease = message.lease, number
     lease = lease_at(w.leases, number)

@@ -6,7 +6,7 @@ import math
 
 from toolkit.simulation.compiled_engine.columns import row_at
 from toolkit.simulation.compiled_engine.full.matching import start_next
-from toolkit.simulation.compiled_engine.full.moments import at_once, duration_s, later
+from toolkit.simulation.compiled_engine.full.moments import at_once, duration_s, in_lane, later
 from toolkit.simulation.compiled_engine.full.queue import (
     HELD,
     IN_BUFFER,
@@ -76,7 +76,7 @@ def watch_comes(here, number, order):
         if lease.is_open:
             left_s = lease_end_s(w, stage, lease) - w.now
             if left_s > 0:
-                lease.watch_wait = later(w, left_s, E_WATCH | number << 8)
+                lease.watch_wait = in_lane(w, left_s, E_WATCH | number << 8)
                 return
         if lease.is_open and not math.isnan(stage.sweep_every_s):
             lease.pins += 1

@@ -73,6 +73,7 @@ from toolkit.simulation.compiled_engine.full.world import (
     YES,
     chore_at,
     instance_at,
+    lease_at,
     line_at,
     stage_at,
     world_at,
@@ -83,7 +84,11 @@ from toolkit.simulation.compiled_engine.plain_world import ENDED, GAVE_UP, WANTS
 COMES = np.int64(-1)  # nothing is wanted
 
 
-MANY = 64  # entries that one event may need beside those for what is alive
+FIRST_ROOM = 8192
+SURE = 32  # events between two looks at the room that is left
+MANY = (
+    64 * SURE
+)  # entries that so many may need beside those for what is alive; beyond, a run is given up
 
 
 @unit
@@ -156,6 +161,7 @@ def has_room(w):
         and w.heap_count + many <= w.heap_room
         and w.line_count + 2 * many <= w.line_mask
         and w.urgent_count + 2 * many <= w.urgent_mask
+        and w.lane_count + many <= w.lane_mask
         and w.trip_count + many <= w.trip_room
         and w.message_count + many <= w.message_room
         and w.lease_count + many <= w.lease_room
@@ -236,8 +242,11 @@ def happen(w, what, order):
 @called
 def step(w):
     """Let the next event happen; return ``COMES``, or why the loop must come back."""
-    if not has_room(w):
-        return WANTS_ROOM
+    w.sure -= 1
+    if w.sure < 0:
+        if not has_room(w):
+            return WANTS_ROOM
+        w.sure = SURE
     if w.most_attempt + w.headroom > w.attempts_ready or w.most_turn + 1 >= w.thinks_ready:
         return WANTS_DRAWS
     if w.urgent_count:
@@ -251,6 +260,12 @@ def step(w):
     is_arrival = w.next_s < top_s or (w.next_s == top_s and w.next_order < top_order)
     if is_arrival:
         top_s, top_order = w.next_s, w.next_order
+    lane = event_at(w.lane, w.lane_first & w.lane_mask)
+    is_lane = w.lane_count and (
+        lane.at_s < top_s or (lane.at_s == top_s and lane.order < top_order)
+    )
+    if is_lane:
+        top_s, top_order = lane.at_s, lane.order
     if w.line_count and (top_s > w.now or top_order >= CALLERS_TIME_OUT):
         entry = line_at(w.line, w.line_first)
         w.line_first = (w.line_first + 1) & w.line_mask
@@ -259,6 +274,16 @@ def step(w):
         return GAVE_UP if w.gave_up else COMES
     if top_order == NEVER or top_s >= w.horizon_s:
         return ENDED
+    if is_lane:
+        what = lane.what
+        w.lane_first += 1
+        w.lane_count -= 1
+        if lease_at(w.leases, what >> 8).watch_wait != top_order:
+            w.last_s = top_s  # the lease is over, and nothing happens
+            return COMES
+        w.now = top_s
+        happen(w, what, top_order)
+        return GAVE_UP if w.gave_up else COMES
     w.now = top_s
     if is_arrival:
         happen(w, E_ARRIVE, top_order)

@@ -6,7 +6,7 @@ import math
 
 from toolkit.simulation.compiled_engine.columns import row_at
 from toolkit.simulation.compiled_engine.draws import generator_at, uniform_after
-from toolkit.simulation.compiled_engine.events import put_event
+from toolkit.simulation.compiled_engine.events import event_at, put_event
 from toolkit.simulation.compiled_engine.full.world import (
     CUT_OFF,
     NONE,
@@ -25,8 +25,17 @@ from toolkit.simulation.compiled_engine.memory import (
 
 
 @called
+def is_full(w):
+    """Give a run up that needs more room at one moment than there ever was; return -1."""
+    w.gave_up = 3
+    return NONE
+
+
+@called
 def at_once(w, what):
     """Let an event happen at this moment, after those in line; return its number."""
+    if w.line_count > w.line_mask:
+        return is_full(w)
     entry = line_at(w.line, (w.line_first + w.line_count) & w.line_mask)
     entry.order, entry.what = w.order, what
     w.line_count += 1
@@ -40,6 +49,8 @@ def later(w, delay_s, what):
     at_s = w.now + delay_s
     if at_s == w.now:
         return at_once(w, what)
+    if w.heap_count == w.heap_room:
+        return is_full(w)
     order = w.order
     w.order += 1
     put_event(w.heap, w.heap_count, at_s, order, what)
@@ -48,8 +59,24 @@ def later(w, delay_s, what):
 
 
 @called
+def in_lane(w, delay_s, what):
+    """Plan an event as ``later`` does, but in a line of its own where times only grow."""
+    at_s, last = w.now + delay_s, w.lane_first + w.lane_count - 1
+    is_behind = w.lane_count == 0 or event_at(w.lane, last & w.lane_mask).at_s <= at_s
+    if at_s == w.now or not is_behind or w.lane_count > w.lane_mask:
+        return later(w, delay_s, what)
+    entry = event_at(w.lane, (last + 1) & w.lane_mask)
+    entry.at_s, entry.order, entry.what = at_s, w.order, what
+    w.lane_count += 1
+    w.order += 1
+    return entry.order
+
+
+@called
 def ranked(w, delay_s, rank, what):
     """Plan an event that comes after all normal ones of its moment; return its number."""
+    if w.heap_count == w.heap_room:
+        return is_full(w)
     order = rank | w.order
     w.order += 1
     put_event(w.heap, w.heap_count, w.now + delay_s, order, what)
@@ -60,6 +87,8 @@ def ranked(w, delay_s, rank, what):
 @called
 def urgently(w, what):
     """Let an event happen before all others that are not urgent; return its number."""
+    if w.urgent_count > w.urgent_mask:
+        return is_full(w)
     entry = line_at(w.urgent, (w.urgent_first + w.urgent_count) & w.urgent_mask)
     entry.order, entry.what = w.order, what
     w.urgent_count += 1
@@ -76,6 +105,9 @@ def new_chore(w, kind, number):
     else:
         chore = w.chore_count
         w.chore_count += 1
+        if chore == w.chore_room:
+            w.chore_count -= 1
+            chore += is_full(w)
     record = chore_at(w.chores, chore)
     record.kind, record.number, record.step, record.lease = kind, number, 0, NONE
     return chore
@@ -127,6 +159,8 @@ def attempt_is_known(w, attempt):
 @called
 def new_row(w, job, stage, attempt, queued_s, paused_s):
     """Write down that an attempt has come to a stage's door; return the row's number."""
+    if w.row_count == w.row_room:
+        w.row_count += is_full(w)
     row = row_at(w.rows, w.row_count)
     row.job, row.stage, row.attempt = job, stage, attempt
     row.queued_s, row.paused_s = queued_s, paused_s

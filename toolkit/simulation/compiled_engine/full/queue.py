@@ -9,7 +9,7 @@ from __future__ import annotations
 from toolkit.simulation.compiled_engine.columns import row_at
 from toolkit.simulation.compiled_engine.draws import generator_at, uniform_after
 from toolkit.simulation.compiled_engine.events import drop_first, event_at, put_event
-from toolkit.simulation.compiled_engine.full.moments import duration_s
+from toolkit.simulation.compiled_engine.full.moments import duration_s, is_full
 from toolkit.simulation.compiled_engine.full.world import (
     FIFO,
     LIFO,
@@ -51,6 +51,8 @@ def rank(w, number, stage, m):
 def push(w, number, stage, m, to_head):
     """Put a message in line; one that comes back to the head has its old place."""
     message = message_at(w.messages, m)
+    if stage.queue_count == stage.queue_room:
+        stage.queue_count += is_full(w)
     if message.place == NONE or not to_head:
         message.place = stage.next_place
         stage.next_place += 1

@@ -10,6 +10,7 @@ from toolkit.simulation.compiled_engine.full.matching import ask, match, start_n
 from toolkit.simulation.compiled_engine.full.moments import (
     at_once,
     duration_s,
+    is_full,
     new_row,
     open_row,
     urgently,
@@ -142,6 +143,8 @@ def publish(here, s, m):
         message.patience_wait = urgently(w, E_PATIENCE | m << 8)
     if stage.kept and message.due_s > w.now:
         stage.entries += 1
+        if stage.kept_count == stage.kept_room:
+            stage.kept_count += is_full(w)
         put_event(stage.kept, stage.kept_count, message.due_s, stage.entries, m)
         stage.kept_count += 1
         message.entries += 1

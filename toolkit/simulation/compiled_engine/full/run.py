@@ -10,7 +10,7 @@ from toolkit.simulation.compiled_engine.draws import GENERATOR, generator_of
 from toolkit.simulation.compiled_engine.events import EVENT
 from toolkit.simulation.compiled_engine.full import loop, setup
 from toolkit.simulation.compiled_engine.full import world as names
-from toolkit.simulation.compiled_engine.loop_run import FIRST_ROOM, LoopRun
+from toolkit.simulation.compiled_engine.loop_run import LoopRun
 from toolkit.simulation.compiled_engine.memory import address
 from toolkit.simulation.streams import Purpose, Streams
 
@@ -41,12 +41,13 @@ class FullRun(LoopRun):
         super().make_books()
         world, keep = self.world, self.tables.keep
         for name, (layout, _, room) in POOLS.items():
-            world[room] = keep(name, np.zeros(FIRST_ROOM, layout)).size
+            world[room] = keep(name, np.zeros(loop.FIRST_ROOM, layout)).size
         for name in ("free_trip", "free_message", "free_lease", "free_chore", "active"):
             world[name] = names.NONE
         for name in ("line", "urgent"):
-            world[f"{name}_mask"] = keep(name, np.zeros(FIRST_ROOM, names.LINE)).size - 1
-        keep("turns", np.zeros(FIRST_ROOM * len(self.stages), np.int32))
+            world[f"{name}_mask"] = keep(name, np.zeros(loop.FIRST_ROOM, names.LINE)).size - 1
+        world["lane_mask"] = keep("lane", np.zeros(loop.FIRST_ROOM, EVENT)).size - 1
+        keep("turns", np.zeros(loop.FIRST_ROOM * len(self.stages), np.int32))
         world["here"] = address(world)
         world["headroom"] = setup.headroom(self.design)
         if self.classes is not None:
@@ -73,7 +74,7 @@ class FullRun(LoopRun):
         self.tables.keep("sequences", np.array([*self.sequences, (0, 0, 0, 0)], GENERATOR))
         chores = setup.planned_chores(self.design, stages["first_instance"].tolist())
         self.world["planned"] = self.world["chore_count"] = chores.size
-        self.tables.grow("chores", 0, chores.size + FIRST_ROOM)
+        self.tables.grow("chores", 0, chores.size + loop.FIRST_ROOM)
         self.world["chore_room"] = self.tables["chores"].size
         self.tables["chores"][: chores.size] = chores
 
@@ -81,16 +82,16 @@ class FullRun(LoopRun):
         """Make a stage's queue and whatever else its kind has."""
         delivery = stage.delivery
         if record["kind"] == names.SHARED:
-            self.point(record, "shared", np.zeros(FIRST_ROOM, EVENT), number)
-            record["shared_room"] = FIRST_ROOM
+            self.point(record, "shared", np.zeros(loop.FIRST_ROOM, EVENT), number)
+            record["shared_room"] = loop.FIRST_ROOM
         if record["kind"] != names.BROKER:
             return
         for name in ("queue", "scratch"):
-            self.point(record, name, np.zeros(FIRST_ROOM, EVENT), number)
-        record["queue_room"] = FIRST_ROOM
+            self.point(record, name, np.zeros(loop.FIRST_ROOM, EVENT), number)
+        record["queue_room"] = loop.FIRST_ROOM
         if delivery is not None and isinstance(delivery.delayed, Poller):
-            self.point(record, "kept", np.zeros(FIRST_ROOM, EVENT), number)
-            record["kept_room"] = FIRST_ROOM
+            self.point(record, "kept", np.zeros(loop.FIRST_ROOM, EVENT), number)
+            record["kept_room"] = loop.FIRST_ROOM
         count = int(record["instances"][0])
         size = 1 << (stage.workers + count + 2).bit_length()
         self.point(record, "line", np.zeros(size, np.int64), number)
@@ -186,6 +187,7 @@ class FullRun(LoopRun):
             self.grow(name, count, room_field, many)
         for name in ("line", "urgent"):
             self.grow_ring(name, 2 * many + 1)
+        self.grow_ring("lane", many)
         trips, room = int(world["trip_count"][0]), int(world["trip_room"][0])
         stages = len(self.stages)
         self.tables.grow("turns", trips * stages, (room - trips) * stages)
@@ -203,3 +205,8 @@ class FullRun(LoopRun):
         if f"scratch {number}" in self.tables:
             self.tables.grow(f"scratch {number}", 0, self.tables[f"queue {number}"].size)
             record["scratch"] = self.tables.where(f"scratch {number}")
+
+    @property
+    def now_s(self) -> float:
+        """When the last event was, if only that of a lease that was over."""
+        return float(max(self.world["now"][0], self.world["last_s"][0]))

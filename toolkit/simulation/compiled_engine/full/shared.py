@@ -8,6 +8,7 @@ from toolkit.simulation.compiled_engine.full.moments import (
     at_once,
     duration_s,
     end_chore,
+    is_full,
     later,
     new_chore,
     urgently,
@@ -59,6 +60,8 @@ def share_workers(w, t, trip, s, stage):
     row = row_at(w.rows, trip.row)
     row.started_s, row.worker = w.now, 0
     work_s = duration_s(w, s, SERVICE, int(row.attempt), trip.job)
+    if stage.shared_count == stage.shared_room:
+        stage.shared_count += is_full(w)
     put_event(stage.shared, stage.shared_count, stage.given_s + work_s, stage.entered, t)
     stage.shared_count += 1
     stage.entered += 1

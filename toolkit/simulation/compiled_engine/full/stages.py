@@ -11,6 +11,7 @@ from toolkit.simulation.compiled_engine.full.moments import (
     attempt_is_known,
     close_row,
     duration_s,
+    is_full,
     later,
     open_row,
     uniform,
@@ -181,6 +182,9 @@ def send(w, t, trip, s, stage):
     else:
         m = w.message_count
         w.message_count += 1
+        if m == w.message_room:
+            w.message_count -= 1
+            m += is_full(w)
     message = message_at(w.messages, m)
     message.trip, message.row, message.due_s = t, trip.row, row_at(w.rows, trip.row).queued_s
     message.deliveries = message.leases = message.entries = 0

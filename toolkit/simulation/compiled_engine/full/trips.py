@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from toolkit.simulation.compiled_engine.full.moments import at_once, later, urgently
+from toolkit.simulation.compiled_engine.full.moments import at_once, is_full, later, urgently
 from toolkit.simulation.compiled_engine.full.queue import release_trip
 from toolkit.simulation.compiled_engine.full.world import (
     E_HEARD,
@@ -47,6 +47,9 @@ def new_trip(w, kind, job, parent, level):
     else:
         t = w.trip_count
         w.trip_count += 1
+        if t == w.trip_room:
+            w.trip_count -= 1
+            t += is_full(w)
     w.live_trips += 1
     trip = trip_at(w.trips, t)
     trip.kind, trip.job, trip.parent, trip.level = kind, job, parent, level

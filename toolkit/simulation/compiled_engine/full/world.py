@@ -217,7 +217,7 @@ LINE = records("line", dict.fromkeys(["order", "what"], "i8"))
 
 WORLD = records(
     "world",
-    dict.fromkeys(["now", "horizon_s", "moment_s", "next_s", "lane_s"], "f8")
+    dict.fromkeys(["now", "horizon_s", "moment_s", "next_s", "last_s"], "f8")
     | dict.fromkeys(["order", "next_order", "arrived", "jobs", "settled", "made_before"], "i8")
     | dict.fromkeys(["most_rows", "most_rows_at_once", "most_attempt", "attempts_ready"], "i8")
     | dict.fromkeys(["heap", "heap_count", "heap_room", "lane", "lane_first", "lane_count"], "i8")
