@@ -17,6 +17,7 @@ DONE, UNFINISHED = OUTCOMES.index("done"), OUTCOMES.index("unfinished")
 OK, _PREEMPTED, _CUT_OFF = (
     ATTEMPT_OUTCOMES.index(word) for word in ("ok", "preempted", "unfinished")
 )
+_IS_WASTE = ~np.isin(np.arange(len(ATTEMPT_OUTCOMES)), (OK, _PREEMPTED, _CUT_OFF))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,17 +85,26 @@ class Records:
         """Return how long the run was: to its last record, or to ``end_s`` if that cut off any of ``jobs``."""
         if self.outcome.size < jobs or np.any(self.outcome == UNFINISHED):
             return end_s
-        return float(np.nanmax(np.append(self.ended_s, self.finished_s), initial=0.0))
+        lasts = (
+            np.fmax.reduce(times_s, initial=0.0) for times_s in (self.ended_s, self.finished_s)
+        )
+        return float(max(lasts))
 
     def parts_s(self) -> dict[str, Array]:
         """Return each job's wait, service and pauses in seconds, where one attempt follows another."""
-        left_queue_s = np.where(self.served, self.started_s, self.ended_s)
-        parts = {
-            "wait_s": left_queue_s - self.queued_s,
-            "service_s": np.where(self.served, self.ended_s - self.started_s, 0.0),
-            "backoff_s": self.paused_s,
+        service_s = np.where(self.served, self.ended_s - self.started_s, 0.0)
+        return {
+            "wait_s": self.waits_s(),
+            "service_s": self._by_job(service_s),
+            "backoff_s": self._by_job(self.paused_s),
         }
-        return {name: self._by_job(part) for name, part in parts.items()}
+
+    def waits_s(self) -> Array:
+        """Return each job's wait in seconds, where one attempt follows another."""
+        waits_s = self.started_s - self.queued_s
+        turned_away = np.flatnonzero(~self.served)
+        waits_s[turned_away] = self.ended_s[turned_away] - self.queued_s[turned_away]
+        return self._by_job(waits_s)
 
     def overlapping_parts_s(self) -> dict[str, Array]:
         """Return the same where attempts may overlap: a moment in service counts once, up to the end."""
@@ -126,22 +136,27 @@ class Records:
     ) -> dict[str, float]:
         """Return throughput, highest utilisation and waste from ``since_s`` to ``end_s``."""
         window_s = end_s - since_s or math.nan
-        busy_s = np.fmin(self.ended_s, end_s).clip(since_s) - self.started_s.clip(since_s)
-        busy_s = np.where(self.served, np.maximum(busy_s, 0.0), 0.0)
+        served, busy_s = self.served, np.fmin(self.ended_s, end_s)
+        if since_s:
+            np.maximum(busy_s, since_s, out=busy_s)
+        busy_s -= np.maximum(self.started_s, since_s) if since_s else self.started_s
+        np.maximum(busy_s, 0.0, out=busy_s)
+        busy_s[~served] = 0.0
         by_stage_s = np.bincount(self.stage, busy_s, len(stages))
         shares = [
             (self._shared_s(k, stage.workers, since_s, end_s) if stage.order == "shared" else busy)
             / stage.workers
             for (k, stage), busy in zip(enumerate(stages), by_stage_s, strict=True)
         ]
-        wasted = ~np.isin(self.attempt_outcome, (OK, _PREEMPTED, _CUT_OFF))
         total_s = float(busy_s.sum())
+        others = np.flatnonzero(self.attempt_outcome != OK)
+        wasted_s = float(busy_s[others[_IS_WASTE[self.attempt_outcome[others]]]].sum())
         return {
-            "throughput_per_s": np.sum(self.served & (self.ended_s >= since_s))
+            "throughput_per_s": np.count_nonzero(served & (self.ended_s >= since_s))
             / len(stages)
             / window_s,
             "utilisation": max(map(float, shares)) / window_s,
-            "waste": float(busy_s[wasted].sum()) / total_s if total_s else 0.0,
+            "waste": wasted_s / total_s if total_s else 0.0,
         }
 
     def _shared_s(self, stage: int, workers: int, since_s: float, end_s: float) -> float:
