@@ -9,6 +9,7 @@ import pandas as pd
 
 from toolkit import plots
 from toolkit.lessons import Prediction
+from toolkit.panels.controls import look
 from toolkit.panels.panel import Panel
 from toolkit.panels.products import PRODUCTS, one_crash
 from toolkit.panels.witnesses import LOADS, again_s, simulated, waits_ms
@@ -89,7 +90,7 @@ def loads() -> Panel:
         "Poisson arrivals, exponential sleeps. Simulated: one run with the recorded arrivals and lengths, "
         "and the product's own time a job; nothing is left to chance, so there is no band."
     )
-    control = Dropdown(options=list(LOADS), description="Product", **_look())
+    control = Dropdown(options=list(LOADS), **look("Product"))
     return Panel(draw, {"product": control}, caption=caption)
 
 
@@ -151,16 +152,12 @@ def crash() -> Panel:
 def _crash_controls() -> dict[str, ipywidgets.Widget]:
     from ipywidgets import Dropdown, FloatSlider, IntSlider  # noqa: PLC0415
 
-    look = _look()
-    slider = look | {"continuous_update": False}
     names = [name for name in PRODUCTS if "acks_late" not in name]
     controls = {
-        "product": Dropdown(options=names, description="Product", **look),
-        "ack": Dropdown(options=["early", "late"], description="Acknowledge", **look),
-        "prefetch": IntSlider(4, 1, 8, description="Prefetch a slot", **slider),
-        "at_s": FloatSlider(
-            3.0, min=0.0, max=9.0, step=0.5, description="Worker 0 dies at, s", **slider
-        ),
+        "product": Dropdown(options=names, **look("Product")),
+        "ack": Dropdown(options=["early", "late"], **look("Acknowledge")),
+        "prefetch": IntSlider(4, 1, 8, **look("Prefetch a slot")),
+        "at_s": FloatSlider(3.0, min=0.0, max=9.0, step=0.5, **look("Worker 0 dies at, s")),
     }
 
     def follow(change: dict[str, str]) -> None:
@@ -170,9 +167,3 @@ def _crash_controls() -> dict[str, ipywidgets.Widget]:
 
     controls["product"].observe(follow, names="value")
     return controls
-
-
-def _look() -> dict[str, Any]:
-    from ipywidgets import Layout  # noqa: PLC0415
-
-    return {"style": {"description_width": "140px"}, "layout": Layout(width="480px")}

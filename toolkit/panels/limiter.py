@@ -14,6 +14,7 @@ from toolkit.design import Design, Stage, TokenBucket
 from toolkit.design.limits import RunningBucket
 from toolkit.laws import Array, Deterministic
 from toolkit.lessons import Prediction
+from toolkit.panels.controls import look
 from toolkit.panels.panel import Panel
 from toolkit.plots import Picture
 from toolkit.simulation import simulate
@@ -311,18 +312,11 @@ def buckets() -> Panel:
 
 
 def _bucket_controls() -> dict[str, ipywidgets.Widget]:
-    from ipywidgets import (  # noqa: PLC0415, widgets only in a notebook
-        Dropdown,
-        FloatSlider,
-        IntSlider,
-        Layout,
-    )
+    from ipywidgets import Dropdown, FloatSlider, IntSlider  # noqa: PLC0415
 
-    look = {"style": {"description_width": "140px"}, "layout": Layout(width="480px")}
-    slider = look | {"continuous_update": False}
     return {
-        "load": FloatSlider(1.0, min=0.5, max=3.0, step=0.1, description="Load / rate", **slider),
-        "burst": IntSlider(10, min=1, max=200, description="Burst", **slider),
-        "law": Dropdown(options=LAWS, value=LAWS[1], description="Packets come", **look),
-        "run": IntSlider(1, 1, 8, description="Run", **slider),
+        "load": FloatSlider(1.0, min=0.5, max=3.0, step=0.1, **look("Load / rate")),
+        "burst": IntSlider(10, min=1, max=200, **look("Burst")),
+        "law": Dropdown(options=LAWS, value=LAWS[1], **look("Packets come")),
+        "run": IntSlider(1, 1, 8, **look("Run")),
     }

@@ -16,6 +16,7 @@ from toolkit.backoff import ConstantBackoff
 from toolkit.design import Breaker, Caller, Design, GrpcThrottle, Outage, Retry, Stage
 from toolkit.laws import Array, Deterministic
 from toolkit.lessons import Prediction
+from toolkit.panels.controls import look
 from toolkit.panels.panel import Panel
 from toolkit.plots import Picture
 from toolkit.simulation import Run, simulate
@@ -299,14 +300,10 @@ def _guessed(axes: Axes, guess: Prediction | None, *, outage_end_s: float, end_s
 
 
 def _controls() -> dict[str, ipywidgets.Widget]:
-    from ipywidgets import Dropdown, FloatSlider, Layout  # noqa: PLC0415, widgets only in a notebook
+    from ipywidgets import Dropdown, FloatSlider  # noqa: PLC0415, widgets only in a notebook
 
-    look = {"style": {"description_width": "140px"}, "layout": Layout(width="480px")}
-    slider = look | {"continuous_update": False}
     return {
-        "load": FloatSlider(
-            28.0, min=10.0, max=29.0, step=1.0, description="Load, jobs/s", **slider
-        ),
-        "outage": FloatSlider(10.0, min=0.0, max=20.0, step=0.5, description="Outage, s", **slider),
-        "remedy": Dropdown(options=list(REMEDIES), description="Remedy", **look),
+        "load": FloatSlider(28.0, min=10.0, max=29.0, step=1.0, **look("Load, jobs/s")),
+        "outage": FloatSlider(10.0, min=0.0, max=20.0, step=0.5, **look("Outage, s")),
+        "remedy": Dropdown(options=list(REMEDIES), **look("Remedy")),
     }

@@ -15,6 +15,7 @@ from toolkit.backoff import Backoff, ConstantBackoff, FullJitter
 from toolkit.design import Caller, Design, GrpcThrottle, Retry, Stage
 from toolkit.laws import Array, Exponential
 from toolkit.lessons import Prediction
+from toolkit.panels.controls import look
 from toolkit.panels.panel import Panel
 from toolkit.plots import Picture
 from toolkit.simulation import contention, simulate
@@ -163,21 +164,14 @@ def _full_name(failure: float, max_retries: int) -> str:
 
 
 def _controls() -> dict[str, ipywidgets.Widget]:
-    from ipywidgets import (  # noqa: PLC0415, widgets only in a notebook
-        Dropdown,
-        FloatSlider,
-        IntSlider,
-        Layout,
-    )
+    from ipywidgets import Dropdown, FloatSlider, IntSlider  # noqa: PLC0415
 
-    look = {"style": {"description_width": "140px"}, "layout": Layout(width="480px")}
-    slider = look | {"continuous_update": False}
-    failing = {"description": "Failing attempts", "readout_format": ".0%"}
+    failing = look("Failing attempts", readout_format=".0%")
     return {
-        "failure": FloatSlider(0.1, min=0.0, max=0.4, step=0.1, **failing, **slider),
-        "max_retries": IntSlider(3, 1, 5, description="Retries at most", **slider),
-        "run": IntSlider(1, 1, 8, description="Run", **slider),
-        "figure": Dropdown(options=list(FIGURES), description="Show", **look),
+        "failure": FloatSlider(0.1, min=0.0, max=0.4, step=0.1, **failing),
+        "max_retries": IntSlider(3, 1, 5, **look("Retries at most")),
+        "run": IntSlider(1, 1, 8, **look("Run")),
+        "figure": Dropdown(options=list(FIGURES), **look("Show")),
     }
 
 

@@ -13,6 +13,7 @@ from toolkit.fit import Fit, staffing_name
 from toolkit.laws import Array
 from toolkit.lessons import Prediction
 from toolkit.loadtest import LoadTest
+from toolkit.panels.controls import look
 from toolkit.panels.panel import Panel
 from toolkit.plots import Picture
 from toolkit.simulation import simulate
@@ -65,19 +66,14 @@ def staffing(
 
 
 def _staffing_controls(fit: Fit) -> dict[str, ipywidgets.Widget]:
-    from ipywidgets import Dropdown, FloatSlider, IntSlider, Layout  # noqa: PLC0415
+    from ipywidgets import Dropdown, FloatSlider, IntSlider  # noqa: PLC0415
 
-    # a chart takes a moment, so it is redrawn when the slider is let go
-    look = {"style": {"description_width": "140px"}, "layout": Layout(width="480px")}
-    slider = look | {"continuous_update": False}
-    failure = {"description": "Failing attempts", "readout_format": ".0%"}
+    failing = look("Failing attempts", readout_format=".0%")
     return {
-        "workers": IntSlider(fit.workers, 1, 3 * fit.workers, description="Workers", **slider),
-        "load": FloatSlider(
-            1.0, min=0.2, max=3.0, step=0.1, description="Load, × measured", **slider
-        ),
-        "failure": FloatSlider(0.0, min=0.0, max=0.5, step=0.05, **failure, **slider),
-        "retry": Dropdown(options=list(RETRIES), description="Retry policy", **look),
+        "workers": IntSlider(fit.workers, 1, 3 * fit.workers, **look("Workers")),
+        "load": FloatSlider(1.0, min=0.2, max=3.0, step=0.1, **look("Load, × measured")),
+        "failure": FloatSlider(0.0, min=0.0, max=0.5, step=0.05, **failing),
+        "retry": Dropdown(options=list(RETRIES), **look("Retry policy")),
     }
 
 

@@ -9,7 +9,8 @@ from toolkit.plots.designs import designs
 from toolkit.plots.kernel import answered, counted, histogram, ladder
 from toolkit.plots.latency import latency
 from toolkit.plots.lines import lines
-from toolkit.plots.picture import GOAL, GUESS, MEASURED, PREDICTED, Picture, picture
+from toolkit.plots.picture import GOAL, GUESS, MEASURED, PREDICTED, Picture, img, picture
+from toolkit.plots.sketch import Sketch
 from toolkit.plots.timeline import timeline
 from toolkit.plots.waits import waits
 
@@ -19,10 +20,12 @@ __all__ = [
     "MEASURED",
     "PREDICTED",
     "Picture",
+    "Sketch",
     "answered",
     "counted",
     "designs",
     "histogram",
+    "img",
     "ladder",
     "latency",
     "lines",

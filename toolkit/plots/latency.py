@@ -55,9 +55,10 @@ def _curve(axes: Axes, runs: list[Array], *, color: str, ls: str, marker: str, l
     levels = 100 * (1 - np.logspace(0, -3.0, 120)[1:])
     # a percentile needs a sample beyond it: the tail of a short run is not drawn
     shown = levels[levels <= 100 * (1 - 1 / min(run.size for run in runs))]
-    curves = np.array([np.percentile(run, shown) for run in runs])
     marks = [p for p in _LEVELS if shown.size and p <= shown[-1]]
-    at_marks = np.array([np.percentile(run, marks) for run in runs])
+    # all at once, since a run is sorted for it
+    at_all = np.array([np.percentile(run, [*shown, *marks]) for run in runs])
+    curves, at_marks = at_all[:, : shown.size], at_all[:, shown.size :]
     axes.plot(_tail(shown), curves.mean(axis=0), color=color, ls=ls, label=label)
     axes.plot(_tail(np.array(marks)), at_marks.mean(axis=0), color=color, ls="", marker=marker)
     if len(runs) > 1:

@@ -6,13 +6,15 @@ import base64
 import html
 import io
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import resources
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 MEASURED, PREDICTED, GOAL, GUESS = "#000000", "#0072B2", "#D55E00", "#CC79A7"
 
@@ -32,8 +34,29 @@ class Picture:
 
     def img(self) -> str:
         """Return an HTML image with the text as its alternative."""
-        data, alt = base64.b64encode(self.png).decode(), html.escape(self.text, quote=True)
-        return f'<img alt="{alt}" src="data:image/png;base64,{data}" style="max-width:100%">'
+        return img(self.png, "png", self.text)
+
+
+def img(image: bytes, kind: str, text: str) -> str:
+    """Return ``image`` in HTML, 1080 wide where there is room; ``text`` is its alternative.
+
+    It is decoded before the page is painted and keeps its room meanwhile, so that one in place of
+    another does not flicker.
+    """
+    data, alt = base64.b64encode(image).decode(), html.escape(text, quote=True)
+    style = "width:1080px;max-width:100%;aspect-ratio:auto 9/5"
+    source = f"data:image/{kind};base64,{data}"
+    return f'<img alt="{alt}" src="{source}" decoding="sync" style="{style}">'
+
+
+@contextmanager
+def styled() -> Iterator[None]:
+    """Draw in the toolkit's style."""
+    import matplotlib.style  # noqa: PLC0415, half a second that only pictures need
+
+    style = resources.files("toolkit") / "toolkit.mplstyle"
+    with resources.as_file(style) as path, matplotlib.style.context(path):
+        yield
 
 
 def picture(
@@ -43,11 +66,9 @@ def picture(
 
     With ``below`` there are two Axes, one above the other with a common x, and two sentences.
     """
-    import matplotlib.style  # noqa: PLC0415, half a second that only pictures need
-    from matplotlib.figure import Figure  # noqa: PLC0415
+    from matplotlib.figure import Figure  # noqa: PLC0415, half a second that only pictures need
 
-    style = resources.files("toolkit") / "toolkit.mplstyle"
-    with resources.as_file(style) as path, matplotlib.style.context(path):
+    with styled():
         # not pyplot: it would keep every figure that a panel ever drew
         figure, buffer = Figure(), io.BytesIO()
         if below is None:
@@ -56,11 +77,16 @@ def picture(
             upper, lower = figure.subplots(2, sharex=True)
             text = f"{draw(upper)} {below(lower)}"
             upper.set_xlabel("")
-        if caption:
-            lines = "\n".join(textwrap.wrap(caption, 120))
-            figure.supxlabel(lines, fontsize=10, color="#444444", x=0.01, ha="left")
+        say_below(figure, caption)
         figure.savefig(buffer, format="png", metadata={"Software": None})
     return Picture(png=buffer.getvalue(), text=text)
+
+
+def say_below(figure: Figure, caption: str) -> None:
+    """Put ``caption`` below all that is on ``figure``."""
+    if caption:
+        lines = "\n".join(textwrap.wrap(caption, 120))
+        figure.supxlabel(lines, fontsize=10, color="#444444", x=0.01, ha="left")
 
 
 def plain(value: float, _: float) -> str:
