@@ -220,8 +220,14 @@ def length(function):
     return lines
 
 
-# one loop, a branch for each kind of event: in pieces it would be slower, and its order harder to see
-LOOPS = {"simulation/compiled_engine/plain": ["step"]}
+# one loop, a branch for each kind of event: in pieces it would be slower, and its order harder to see;
+# and functions that are made twice from one text
+LOOPS = {
+    "simulation/compiled_engine/plain": ["step"],
+    "simulation/compiled_engine/full/loop": ["step", "happen"],
+    "simulation/compiled_engine/full/wakes": ["trip_comes"],
+    "simulation/compiled_engine/full/matching": ["with_match"],
+}
 
 
 @pytest.mark.parametrize("name", MODULES)

@@ -27,7 +27,7 @@ class PlainRun(LoopRun):
         world, keep = self.world, self.tables.keep
         world["free_visit"] = -1
         world["has_shares"] = any(stage.share < 1 for stage in self.stages)
-        world["headroom"] = 4 if self.has_routes else 1
+        world["headroom"] = 4 if self.has_routes else 0
         world["heap_room"] = keep("heap", np.empty(FIRST_ROOM, EVENT)).size
         world["line_mask"] = keep("line", np.empty(FIRST_ROOM, np.int64)).size - 1
         world["visit_room"] = keep("visits", np.empty(FIRST_ROOM, plain_world.VISIT)).size
@@ -69,10 +69,11 @@ class PlainRun(LoopRun):
 
     def make_more_room(self) -> None:
         """Make whatever is full larger."""
-        self.grow("rows", "row_count", "row_room", 8)
-        self.grow("heap", "heap_count", "heap_room", 8)
-        self.grow("visits", "visit_count", "visit_room", 8)
-        self.grow_ring("line", 8)
+        least = 4 * plain_world.SURE
+        self.grow("rows", "row_count", "row_room", least)
+        self.grow("heap", "heap_count", "heap_room", least)
+        self.grow("visits", "visit_count", "visit_room", least)
+        self.grow_ring("line", least)
         visits, room, stages = (
             int(self.world[name][0]) for name in ("visit_count", "visit_room", "stage_count")
         )

@@ -32,6 +32,7 @@ STREAMS = 5
 # where a visit stands, beside the outcomes: before the door, and before the queue
 COMES, ENTERS = 16, 17
 NEVER = (1 << 62) - 1
+SURE = 64  # events between two looks at the room that is left
 
 STAGE = records(
     "stage",
@@ -57,7 +58,7 @@ WORLD = records(
     | dict.fromkeys(["visit_count", "free_visit", "stages", "stage_count", "turns"], "i8")
     | dict.fromkeys(["gaps_s", "arrived_s", "finished_s", "outcomes", "draws", "drawn"], "i8")
     | dict.fromkeys(["generators", "jumps", "thinks", "thinks_ready", "users", "user_turns"], "i8")
-    | dict.fromkeys(["has_routes", "has_shares", "most_turn", "gave_up", "headroom"], "i8"),
+    | dict.fromkeys(["has_routes", "has_shares", "most_turn", "gave_up", "headroom", "sure"], "i8"),
 )
 local_world, write_back = copies_of(WORLD)
 stage_at, visit_at, world_at = map(record_at, (STAGE, VISIT, WORLD))

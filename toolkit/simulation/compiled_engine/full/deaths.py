@@ -40,10 +40,13 @@ from toolkit.simulation.compiled_engine.full.world import (
     instance_at,
     lease_at,
     message_at,
+    numbers,
     stage_at,
     world_at,
 )
 from toolkit.simulation.compiled_engine.memory import called, unit, write_short
+
+PLANNED, STRIKES, GOES, RETURNS = numbers(4)  # steps of a planned death
 
 
 @called
@@ -181,8 +184,9 @@ def all_of(w, first, chain):
 
 
 @called
-def die(w, s, stage, i, hands_back):
+def die(w, s, i, hands_back):
     """Lose all that is in memory and in the slots."""
+    stage = stage_at(w.stages, s)
     instance = instance_at(w.instances, i)
     chain = all_of(w, instance.running_first, NONE)
     chain = all_of(w, instance.buffer_first, chain)
@@ -252,56 +256,66 @@ def winds_on(w, i, chore, record):
     return True
 
 
+@called
+def strikes(w, s, i, chore, record):
+    """Let a planned death begin; say whether the instance is to go now."""
+    instance = instance_at(w.instances, i)
+    has_grace = not math.isnan(record.grace_s)
+    if not instance.is_up or (instance.is_stopping and has_grace):
+        end_chore(w, chore)
+        return False
+    if record.slot >= 0:
+        restart_s = 0.0 if math.isnan(record.restart_s) else record.restart_s
+        slot_crashes(w, i, instance.first_slot + record.slot, restart_s)
+        end_chore(w, chore)
+        return False
+    if instance.is_stopping:
+        die(w, s, i, NO)  # the plan of the stop says when it is back
+        end_chore(w, chore)
+        return False
+    record.step = GOES
+    if has_grace:
+        instance.is_stopping = 1
+        hand_back_unstarted(w, s, i)
+        record.at_s = w.now + record.grace_s
+        return not winds_on(w, i, chore, record)
+    return True
+
+
+@called
+def goes(w, s, i, chore, record):
+    """Let an instance go, and plan its return."""
+    if instance_at(w.instances, i).is_up:
+        die(w, s, i, int(not math.isnan(record.grace_s)))
+    if math.isnan(record.restart_s):
+        end_chore(w, chore)
+        return
+    stage_at(w.stages, s).away += 1
+    record.step = RETURNS
+    later(w, record.restart_s, E_CHORE | chore << 8)
+
+
 @unit
 def crash_comes(here, chore):
     """Take a planned death a step further: its time, the end of a grace, the return."""
     w = world_at(here, 0)
     record = chore_at(w.chores, chore)
-    i = record.number
-    instance = instance_at(w.instances, i)
-    s = instance.stage
-    stage = stage_at(w.stages, s)
-    has_grace = not math.isnan(record.grace_s)
-    if record.step == 0:  # planned
-        record.step = 1
+    i, step = record.number, record.step
+    s = instance_at(w.instances, i).stage
+    if step == PLANNED:
+        record.step = STRIKES
         later(w, record.at_s, E_CHORE | chore << 8)
-        return
-    if record.step == 1:
-        if not instance.is_up or (instance.is_stopping and has_grace):
-            end_chore(w, chore)
-            return
-        if record.slot >= 0:
-            restart_s = 0.0 if math.isnan(record.restart_s) else record.restart_s
-            slot_crashes(w, i, instance.first_slot + record.slot, restart_s)
-            end_chore(w, chore)
-            return
-        if instance.is_stopping:
-            die(w, s, stage, i, NO)  # the plan of the stop says when it is back
-            end_chore(w, chore)
-            return
-        if has_grace:
-            instance.is_stopping = 1
-            hand_back_unstarted(w, s, i)
-            record.at_s, record.step = w.now + record.grace_s, 2
-            if winds_on(w, i, chore, record):
-                return
-        record.step = 2
-    elif record.step == 2 and winds_on(w, i, chore, record):
-        return
-    if record.step == 2:
-        if instance.is_up:
-            die(w, s, stage, i, int(has_grace))
-        if math.isnan(record.restart_s):
-            end_chore(w, chore)
-            return
-        stage.away += 1
-        record.step = 3
-        later(w, record.restart_s, E_CHORE | chore << 8)
-        return
-    stage.away -= 1
-    end_chore(w, chore)
-    start_instance(w.here, i)
-    ask(w.here, s, i)
+    elif step == STRIKES:
+        if strikes(w, s, i, chore, record):
+            goes(w, s, i, chore, record)
+    elif step == GOES:
+        if not winds_on(w, i, chore, record):
+            goes(w, s, i, chore, record)
+    else:
+        stage_at(w.stages, s).away -= 1
+        end_chore(w, chore)
+        start_instance(w.here, i)
+        ask(w.here, s, i)
 
 
 @unit

@@ -7,7 +7,9 @@ import math
 from toolkit.simulation.compiled_engine.full.moments import is_full, new_chore, urgently
 from toolkit.simulation.compiled_engine.full.queue import (
     IN_NO_LIST,
+    KEPT,
     first_live,
+    free_lease,
     lock_group,
     next_luck,
 )
@@ -26,6 +28,7 @@ from toolkit.simulation.compiled_engine.full.world import (
     NONE,
     SHORTEST_QUEUE,
     TURNED_AWAY,
+    YES,
     bucket_at,
     chore_at,
     instance_at,
@@ -138,15 +141,9 @@ def choose(w, stage):
 
 
 @called
-def lend(w, s, stage, m, i):
-    """Lend a message to an instance; -1 if it has been delivered too often already."""
+def new_lease(w, m, i):
+    """Return a new lease on a message, held by an instance."""
     message = message_at(w.messages, m)
-    if message.deliveries == stage.max_deliveries:
-        close(w, message.row, TURNED_AWAY)
-        message.is_deleted = 1
-        settle(w.here, s, m, DEAD)  # nobody is left to be matched with it
-        return NONE
-    message.deliveries += 1
     number = w.free_lease
     if number >= 0:
         w.free_lease = lease_at(w.leases, number).next
@@ -157,7 +154,6 @@ def lend(w, s, stage, m, i):
             w.lease_count -= 1
             number += is_full(w)
     w.live_leases += 1
-    before, message.lease = message.lease, number
     lease = lease_at(w.leases, number)
     lease.message, lease.instance, lease.row, lease.given_s = m, i, message.row, w.now
     lease.is_open = lease.is_counted = lease.is_alive = lease.is_used = 1
@@ -165,16 +161,28 @@ def lend(w, s, stage, m, i):
     lease.run, lease.pins, lease.sweep, lease.is_in = NO_RUN, 0, NONE, IN_NO_LIST
     lease.run_wait = lease.watch_wait = lease.hold_wait = NONE
     lease.next = lease.previous = lease.after = NONE
+    return number
+
+
+@called
+def lend(w, s, stage, m, i):
+    """Lend a message to an instance; -1 if it has been delivered too often already."""
+    message = message_at(w.messages, m)
+    if message.deliveries == stage.max_deliveries:
+        close(w, message.row, TURNED_AWAY)
+        message.is_deleted = 1
+        settle(w.here, s, m, DEAD)  # nobody is left to be matched with it
+        return NONE
+    number = new_lease(w, m, i)
+    before, message.lease = message.lease, number
+    message.deliveries += 1
     message.leases += 1
-    if before >= 0 and lease_at(w.leases, before).is_used == 2:  # it was kept for the message
-        older = lease_at(w.leases, before)
-        older.is_used, older.next = 0, w.free_lease
-        w.free_lease = before
-        w.live_leases -= 1
+    if before >= 0 and lease_at(w.leases, before).is_used == KEPT:
+        free_lease(w, before)
     if message.group >= 0:
-        lock_group(stage, message.group, 1)
+        lock_group(stage, message.group, YES)
     if stage.has_visibility:
-        lease.watch_wait = urgently(w, E_WATCH | number << 8)
+        lease_at(w.leases, number).watch_wait = urgently(w, E_WATCH | number << 8)
     return number
 
 

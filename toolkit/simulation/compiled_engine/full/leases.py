@@ -63,6 +63,37 @@ def await_sweep(w, stage, number, lease):
     lease.watch_wait = later(w, max(0.0, at_s - w.now), E_WATCH | number << 8)
 
 
+@called
+def time_is_up(w, stage, number, lease):
+    """Say whether a lease's time is up; if not, plan when to look again."""
+    if lease.is_open:
+        left_s = lease_end_s(w, stage, lease) - w.now
+        if left_s > 0:
+            lease.watch_wait = in_lane(w, left_s, E_WATCH | number << 8)
+            return False
+    if lease.is_open and not math.isnan(stage.sweep_every_s):
+        lease.pins += 1
+        since_s = (w.now - stage.sweep_first_s) / stage.sweep_every_s
+        lease.sweep = max(0, math.ceil(since_s))
+        await_sweep(w, stage, number, lease)
+        return False
+    return True
+
+
+@called
+def sweep_is_made(w, stage, number, lease):
+    """Say whether some instance is there to make a sweep; if not, plan the next."""
+    if any_is_up(w, stage):
+        lease.pins -= 1
+        lease.sweep = NONE
+        return True
+    lease.watch_wait = NONE  # if nobody is left and nobody will come back
+    if stage.away:
+        lease.sweep += 1
+        await_sweep(w, stage, number, lease)
+    return False
+
+
 @unit
 def watch_comes(here, number, order):
     """Look after a lease: wait until its time is up, then for a sweep if that is the way."""
@@ -73,32 +104,15 @@ def watch_comes(here, number, order):
     s = instance_at(w.instances, lease.instance).stage
     stage = stage_at(w.stages, s)
     if lease.sweep < 0:
-        if lease.is_open:
-            left_s = lease_end_s(w, stage, lease) - w.now
-            if left_s > 0:
-                lease.watch_wait = in_lane(w, left_s, E_WATCH | number << 8)
-                return
-        if lease.is_open and not math.isnan(stage.sweep_every_s):
-            lease.pins += 1
-            since_s = (w.now - stage.sweep_first_s) / stage.sweep_every_s
-            lease.sweep = max(0, math.ceil(since_s))
-            await_sweep(w, stage, number, lease)
-            return
+        ends = time_is_up(w, stage, number, lease)
     else:
-        if not any_is_up(w, stage):
-            if stage.away == 0:
-                lease.watch_wait = NONE  # nobody is left, and nobody will come back
-                return
-            lease.sweep += 1
-            await_sweep(w, stage, number, lease)
-            return
+        ends = sweep_is_made(w, stage, number, lease)
+    if ends:
+        lease.watch_wait = NONE
+        lease.pins += 1
+        give_back(w.here, s, number)
         lease.pins -= 1
-        lease.sweep = NONE
-    lease.watch_wait = NONE
-    lease.pins += 1
-    give_back(w.here, s, number)
-    lease.pins -= 1
-    release_lease(w.here, number)
+        release_lease(w.here, number)
 
 
 @unit

@@ -6,6 +6,8 @@ as a shell; for a random order a plain list.
 
 from __future__ import annotations
 
+import numpy as np
+
 from toolkit.simulation.compiled_engine.columns import row_at
 from toolkit.simulation.compiled_engine.draws import generator_at, uniform_after
 from toolkit.simulation.compiled_engine.events import drop_first, event_at, put_event
@@ -29,6 +31,7 @@ from toolkit.simulation.compiled_engine.full.world import (
 from toolkit.simulation.compiled_engine.memory import called, read_int, unit, write_int
 
 IN_NO_LIST, IN_BUFFER, HELD, RUNNING = numbers(4)
+KEPT = np.int64(2)  # a lease that is over, but the latest of its message
 
 
 @called
@@ -235,7 +238,7 @@ def release_lease(here, number):
     """Let go of a lease if all is over with it; the latest of a message goes with the message."""
     w = world_at(here, 0)
     lease = lease_at(w.leases, number)
-    if not lease.is_used or lease.is_used == 2:
+    if not lease.is_used or lease.is_used == KEPT:
         return
     if lease.is_open or lease.is_counted or lease.is_alive or lease.pins:
         return
@@ -244,7 +247,7 @@ def release_lease(here, number):
     message = message_at(w.messages, lease.message)
     message.leases -= 1
     if message.lease == number:
-        lease.is_used = 2  # kept for what the message may be asked
+        lease.is_used = KEPT
     else:
         free_lease(w, number)
     release_message(w.here, lease.message)
