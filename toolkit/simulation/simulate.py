@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Literal, overload
 
 from toolkit import _check
 from toolkit.arrivals import Arrivals, Closed, Trace
@@ -10,6 +11,33 @@ from toolkit.design import Design
 from toolkit.simulation.engines import Done, Engine, run_with
 from toolkit.simulation.run import Run
 from toolkit.simulation.streams import Streams
+from toolkit.simulation.totals import Totals, needs_records, run_totals
+
+
+@overload
+def simulate(
+    design: Design,
+    *,
+    jobs: int | None = None,
+    seed: int = 0,
+    replication: int = 0,
+    horizon_s: float | None = None,
+    engine: Engine = "auto",
+    keep: Literal["records"] = "records",
+) -> Run: ...
+
+
+@overload
+def simulate(
+    design: Design,
+    *,
+    jobs: int | None = None,
+    seed: int = 0,
+    replication: int = 0,
+    horizon_s: float | None = None,
+    engine: Engine = "auto",
+    keep: Literal["summary"],
+) -> Totals: ...
 
 
 def simulate(
@@ -20,7 +48,8 @@ def simulate(
     replication: int = 0,
     horizon_s: float | None = None,
     engine: Engine = "auto",
-) -> Run:
+    keep: Literal["records", "summary"] = "records",
+) -> Run | Totals:
     """Run ``design`` and return what happened.
 
     ``jobs`` jobs arrive and the run drains, unless ``horizon_s`` ends it first; a trace brings its
@@ -31,6 +60,12 @@ def simulate(
     ``"auto"`` takes the compiled one where it knows all of the design's fields, and else says in
     ``run.warnings`` which it does not.  While it is being compiled, which happens once on a machine,
     small runs are done by SimPy meanwhile; ``run.engine`` says who it was.
+
+    ``keep="summary"`` keeps no record of any job, so the run takes the same memory for any number of
+    them, a thousand million too.  It has the warnings and the ``summary()`` of a run, counts and means
+    exact, percentiles within 0.05%, no warm-up left out; and it knows one first-come-first-served stage
+    without failures, caps or limits, with arrivals and services that can be drawn part by part
+    (``Poisson``, ``Renewal``, most laws).  An interrupt leaves the figures so far.
 
     Raises ``ValueError`` for an argument out of range, and for a design that by its own rules never
     ends and has no horizon.  A design that is asked for more than it can do is run all the same, and one
@@ -43,6 +78,9 @@ def simulate(
     [0.0, 1.0]
     """
     _check_arguments(design, seed, replication, horizon_s, engine)
+    if _check.choice("keep", keep, ("records", "summary")) == "summary":
+        _check_no_records(design, horizon_s, engine)
+        return run_totals(design, _streams(design.arrivals, jobs, None, seed, replication))
     streams = _streams(design.arrivals, jobs, horizon_s, seed, replication)
     done, notes = run_with(engine, design, streams, horizon_s)
     stopped = [_stopped(done, streams.jobs)] if done.stopped else []
@@ -91,6 +129,17 @@ def _check_arguments(
         _check.positive("horizon_s", horizon_s)
     elif endless := design.never_ends():
         raise ValueError(f"horizon_s must be given, for the run would never end: {endless}")
+
+
+def _check_no_records(design: Design, horizon_s: float | None, engine: str) -> None:
+    _check.choice("engine with keep='summary'", engine, ("auto", "compiled"))
+    if fields := needs_records(design):
+        raise ValueError(
+            f"keep must be 'records' for this design, got 'summary': one first-come-first-served stage "
+            f"without feedback can do without, this design needs them for {', '.join(fields)}"
+        )
+    if horizon_s is not None:
+        raise ValueError(f"horizon_s must be None with keep='summary', got {horizon_s}: give jobs")
 
 
 def _stopped(done: Done, jobs: int) -> str:

@@ -88,6 +88,12 @@ IN_PARTS = (
 )
 
 
+def is_in_parts(source: Arrivals | Law | None) -> bool:
+    """Say whether draws from ``source`` are the same, drawn at once or part by part."""
+    law = source.law if isinstance(source, Renewal) else source
+    return type(law) in IN_PARTS
+
+
 class Row:
     """A row of draws that is made as far as it is asked for, so that its newest part is near."""
 
@@ -138,6 +144,14 @@ class Streams:
     def service_row(self, law: Law, stage: str, attempt: int) -> Row:
         """Return the service times of all jobs' attempts of a number, as a row to be drawn in parts."""
         return self._row(law, law.draw_s, Purpose.SERVICE, _key(stage), attempt)
+
+    def gap_parts(self, arrivals: Arrivals) -> Callable[[int], Array]:
+        """Return a function that draws the next so many gaps, and keeps none."""
+        return self._parts(arrivals.gaps_s, Purpose.ARRIVALS)
+
+    def service_parts(self, law: Law, stage: str, attempt: int) -> Callable[[int], Array]:
+        """Return a function that draws the service times of the next so many jobs, and keeps none."""
+        return self._parts(law.draw_s, Purpose.SERVICE, _key(stage), attempt)
 
     def services_s(self, law: Law, stage: str, attempt: int) -> Array:
         """Return the service time in seconds of every job's attempt number ``attempt``."""
@@ -212,6 +226,13 @@ class Streams:
         draw: Callable[[np.random.Generator, int], Array],
         *address: int,
     ) -> Row:
+        key = (self.seed, self.replication, self.jobs, source, address)
+        make = self._parts(draw, *address)
+        return Row(self.jobs, make, is_in_parts=is_in_parts(source), key=key)
+
+    def _parts(
+        self, draw: Callable[[np.random.Generator, int], Array], *address: int
+    ) -> Callable[[int], Array]:
         rng: list[np.random.Generator] = []
 
         def make(n: int) -> Array:
@@ -219,9 +240,7 @@ class Streams:
                 rng.append(self._generator(*address))
             return draw(rng[0], n)
 
-        law = source.law if isinstance(source, Renewal) else source
-        key = (self.seed, self.replication, self.jobs, source, address)
-        return Row(self.jobs, make, is_in_parts=type(law) in IN_PARTS, key=key)
+        return make
 
     def _generator(self, *address: int) -> np.random.Generator:
         seeds = np.random.SeedSequence(self.seed, spawn_key=(self.replication, *address))

@@ -131,3 +131,4 @@ def compile_all() -> None:
         assert done is not None
         done.records()
         marker(loop).touch()
+    _class("totals_run.TotalsRun")(dataclasses.replace(design, stages=[work]), streams).step()
