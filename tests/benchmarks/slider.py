@@ -3,8 +3,6 @@
 JupyterLab with a panel of 100,000 jobs with retries; whatever runs beside it is measured as well.
 """
 
-
-
 import sys
 import tempfile
 from pathlib import Path
