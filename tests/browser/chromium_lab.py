@@ -79,13 +79,13 @@ def _is_idle(session: dict[str, Any]) -> bool:
 
 
 @contextmanager
-def opened(address: str, notebook: str) -> Iterator[Any]:
+def opened(address: str, notebook: str, *, height: int = 2400) -> Iterator[Any]:
     """Open a notebook of the server in Chromium, have all its cells run, and give the page."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        page = browser.new_page(viewport={"width": 1280, "height": 2400})
+        page = browser.new_page(viewport={"width": 1280, "height": height})
         page.set_default_timeout(PATIENCE_MS)
         page.goto(f"{address}/lab/tree/{notebook}")
         page.locator(".jp-Notebook .jp-CodeCell").first.wait_for()

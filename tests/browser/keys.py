@@ -59,7 +59,7 @@ def watched(home: Path, cell: str = CELL) -> Iterator["Slider"]:
     kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
     notebook = {"cells": cells, "metadata": kernel, "nbformat": 4, "nbformat_minor": 5}
     (home / "slider.ipynb").write_text(json.dumps(notebook))
-    with served(home) as address, opened(address, "slider.ipynb") as page:
+    with served(home) as address, opened(address, "slider.ipynb", height=900) as page:
         panel = page.locator(PANEL).filter(has=page.locator(SLIDER)).first
         panel.locator("p[role=status]").wait_for()
         panel.evaluate(WATCH)

@@ -56,7 +56,8 @@ def moved(name):
 @pytest.mark.parametrize("name", MOVES)
 def test_kept_axes_show_what_new_ones_would(name, monkeypatch):
     """Whatever one drawing leaves behind, a scale or a line, is in the way of the next."""
-    monkeypatch.setattr(plots.Sketch, "_make_room", lambda _: None)  # a matter of 0.01 points
+    # layout is a matter of 0.01 points
+    monkeypatch.setattr("matplotlib.layout_engine.ConstrainedLayoutEngine.execute", lambda *_: None)
     for panel in moved(name):
         kept, picture = panel._sketch, shown(panel)
         panel._sketch = plots.Sketch(caption=kept._figure.get_supxlabel())

@@ -44,17 +44,18 @@ class Sketch:
         with styled():
             _empty(self._axes)
             text = draw(self._axes)
-            self._make_room()
-            buffer = io.BytesIO()
-            # `savefig` would go through it all once more, to see how large it is
-            self._canvas.print_svg(buffer, metadata=_PLAIN)
-        return buffer.getvalue(), text
+            svg = self._svg()
+            if (words := _words_around(self._axes)) != self._words:
+                # what stands around the axes may have another size; to look takes a third of the time
+                self._layout.execute(self._figure)
+                self._words, svg = words, self._svg()
+        return svg, text
 
-    def _make_room(self) -> None:
-        """Lay out anew when what stands around the axes may have another size: a third of the time."""
-        if (words := _words_around(self._axes)) != self._words:
-            self._layout.execute(self._figure)
-            self._words = words
+    def _svg(self) -> bytes:
+        """Return the figure as it is; `savefig` would go through all of it twice."""
+        buffer = io.BytesIO()
+        self._canvas.print_svg(buffer, metadata=_PLAIN)
+        return buffer.getvalue()
 
 
 def _empty(axes: Axes) -> None:
@@ -74,10 +75,10 @@ def _empty(axes: Axes) -> None:
 
 
 def _words_around(axes: Axes) -> object:
-    """Return what decides how much room is left for the axes; one digit is as wide as another."""
+    """Return what decides how much room is left for axes that were drawn; all digits are as wide."""
     legend = axes.get_legend()
     named = [text.get_text() for text in legend.get_texts()] if legend else []
-    ticks = [*axes.get_yticklabels(), *axes.get_yticklabels(minor=True)]
-    beside = {re.sub(r"\d", "0", tick.get_text()) for tick in ticks}
+    ticks = [*axes.yaxis.get_major_ticks(), *axes.yaxis.get_minor_ticks()]
+    beside = {re.sub(r"\d", "0", tick.label1.get_text()) for tick in ticks}
     lines = axes.get_title(loc="left").count("\n")
     return named, beside, lines, bool(axes.get_xlabel()), axes.get_ylabel()
