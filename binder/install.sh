@@ -73,6 +73,8 @@ if ! grep -qsxF "$stamp" "$venv/installed-$what" ${enough:+"$enough"}; then
     cat >"$settings/overrides.json" <<'END'
 {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": false}}
 END
+    say "install: compiling the fast engine (half a minute, once)"
+    "$venv/bin/python" -c "from toolkit.simulation.compiled_engine import start; start.compile_all()"
     printf '%s\n' "$stamp" >"$venv/installed-$what"
 fi
 

@@ -7,6 +7,7 @@ least ten times as many): ``GOODPUT_EXACT=400 pytest tests/simulation/test_compi
 import dataclasses
 import math
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -300,3 +301,34 @@ def test_streams_are_the_same_drawn_at_once_or_in_parts():
     fresh = law.draw_s(parts._generator(1, 2735454183, 1), 1000)
     assert np.array_equal(parts.services_s(law, "work", 1), row.values)
     assert fresh.shape == row.values.shape
+
+
+RUN_ONCE = """
+import warnings
+with warnings.catch_warnings(record=True) as said:
+    warnings.simplefilter("always")
+    import toolkit as tk
+    work = tk.Stage(name="work", service=tk.Exponential(mean_s=0.5))
+    design = tk.Design(arrivals=tk.Poisson(rate_per_s=1.0), stages=[work])
+    print(tk.simulate(design, jobs=20, engine="compiled").jobs["outcome"].eq("done").all())
+print(*{str(one.message).split(" (")[0] for one in said if one.category is RuntimeWarning})
+"""
+
+
+@pytest.mark.slow
+def test_a_cache_that_cannot_be_written_is_a_warning(tmp_path):
+    """It works all the same, and compiles anew each time."""
+    place = tmp_path / "a file"
+    place.write_text("no folder")
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(place)}
+    done = subprocess.run(
+        [sys.executable, "-c", RUN_ONCE],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=environment,
+    )
+
+    works, said = done.stdout.splitlines()
+    assert works == "True"
+    assert said.startswith(f"the compiled engine cannot be kept in {place}")

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from small_systems import designs, length
 
 import toolkit as tk
+from toolkit.simulation import streams
 from toolkit.simulation.streams import Streams
 
 RETRY = tk.Retry(max_retries=3, backoff=tk.FullJitter(base_s=1.0, cap_s=9.0))
@@ -185,3 +186,67 @@ def test_the_numbers_behind_a_seed_are_for_ever():
         0.8326418579561815,
         0.46925676677076134,
     ]
+
+
+# --- rows that are kept ---
+
+
+def row_of(streams):
+    return streams.services_s(tk.Exponential(mean_s=1.0), "work", 1)
+
+
+def of_seed(seed):
+    return Streams(seed=seed, replication=0, jobs=1_000)
+
+
+@pytest.fixture
+def shelf(monkeypatch):
+    """Return a shelf of its own for four rows of a thousand jobs."""
+    fresh = streams.Shelf(most_bytes=4 * 8_000)
+    monkeypatch.setattr(streams, "SHELF", fresh)
+    return fresh
+
+
+def test_a_run_that_comes_again_finds_its_rows(shelf):
+    """The same memory, which nobody can change."""
+    first = row_of(of_seed(1))
+
+    assert row_of(of_seed(1)) is first
+    assert not first.flags.writeable
+    assert shelf.held_bytes == first.nbytes
+
+
+def test_a_run_never_met_before_takes_the_place_of_the_last_such_one(shelf):
+    """A thousand replications hold the memory of one."""
+    rows = [row_of(of_seed(seed)) for seed in range(20)]
+
+    assert shelf.held_bytes == rows[-1].nbytes
+    assert row_of(of_seed(19)) is rows[-1]
+
+
+@pytest.mark.usefixtures("shelf")
+def test_runs_that_come_in_turns_are_all_kept_from_the_second_time_on():
+    """A panel of three replications, redrawn again and again."""
+    for _ in range(2):
+        kept = [row_of(of_seed(seed)) for seed in range(3)]
+
+    assert all(row_of(of_seed(seed)) is kept[seed] for seed in range(3))
+
+
+def test_there_is_an_end_to_what_is_kept(shelf):
+    """The run that was not asked for longest goes first."""
+    for _ in range(2):
+        for seed in range(9):
+            row_of(of_seed(seed))
+
+    assert shelf.held_bytes <= shelf.most_bytes
+
+
+@pytest.mark.usefixtures("shelf")
+def test_another_law_or_length_is_another_row():
+    """A row is found by all that decides about it."""
+    one = row_of(of_seed(1))
+    other = of_seed(1).services_s(tk.Exponential(mean_s=2.0), "work", 1)
+
+    assert np.array_equal(2.0 * one, other)
+    assert row_of(Streams(seed=1, replication=0, jobs=999)).size == 999

@@ -51,36 +51,69 @@ class Purpose(IntEnum):
     CALLER_JITTER = 16
 
 
-class Shelf:
-    """Rows of draws by their address, the latest ``most_bytes`` of them; read-only, for all threads."""
+RunKey = tuple[int, int, int]  # seed, replication, jobs
 
-    def __init__(self, most_bytes: int) -> None:
-        self.most_bytes, self.held_bytes = most_bytes, 0
-        self._rows: OrderedDict[Hashable, Array] = OrderedDict()
+
+class Shelf:
+    """Rows of draws of runs that may come again; read-only, for all threads.
+
+    New memory costs more than new numbers, so the rows of a run that was never met before stay only
+    until the next such run, which then gets their place.  Those of a run that comes a second time stay
+    as long as there is room for them.
+    """
+
+    def __init__(self, most_bytes: int, most_seen: int = 256) -> None:
+        self.most_bytes, self.held_bytes, self._most_seen = most_bytes, 0, most_seen
+        self._runs: OrderedDict[RunKey, dict[Hashable, Array]] = OrderedDict()
+        self._seen: OrderedDict[RunKey, None] = OrderedDict()
+        self._on_trial: RunKey | None = None
         self._lock = threading.Lock()
 
-    def find(self, key: Hashable) -> Array | None:
-        """Return the row with this address, if it is there."""
+    def find(self, run: RunKey, key: Hashable) -> Array | None:
+        """Return a run's row if it is there; if not, the run is expected to put it there."""
         with self._lock:
-            row = self._rows.get(key)
-            if row is not None:
-                self._rows.move_to_end(key)
+            rows = self._runs.get(run)
+            if rows is None:
+                self._expect(run)
+                return None
+            self._runs.move_to_end(run)
+            row = rows.get(key)
+            if row is not None and run == self._on_trial:
+                self._on_trial = None
             return row
 
-    def put(self, key: Hashable, row: Array) -> Array:
-        """Keep a row, and let go of the oldest ones if there are too many; return the row."""
+    def put(self, run: RunKey, key: Hashable, row: Array) -> None:
+        """Keep a row of a run that is expected, and let go of the oldest runs if there are too many."""
         row.flags.writeable = False
-        if row.nbytes <= self.most_bytes // 2:
-            with self._lock:
-                if key not in self._rows:
-                    self.held_bytes += row.nbytes
-                self._rows[key] = row
-                while self.held_bytes > self.most_bytes:
-                    self.held_bytes -= self._rows.popitem(last=False)[1].nbytes
-        return row
+        with self._lock:
+            rows = self._runs.get(run)
+            if rows is None or key in rows:
+                return
+            rows[key] = row
+            self.held_bytes += row.nbytes
+            while self.held_bytes > self.most_bytes:
+                self._drop(next(iter(self._runs)))
+
+    def _expect(self, run: RunKey) -> None:
+        if run in self._seen:
+            self._seen.move_to_end(run)
+        else:
+            if self._on_trial is not None:
+                self._drop(self._on_trial)
+            self._on_trial = run
+            self._seen[run] = None
+            if len(self._seen) > self._most_seen:
+                self._seen.popitem(last=False)
+        self._runs[run] = {}
+
+    def _drop(self, run: RunKey) -> None:
+        rows = self._runs.pop(run, {})
+        self.held_bytes -= sum(row.nbytes for row in rows.values())
+        if run == self._on_trial:
+            self._on_trial = None
 
 
-SHELF = Shelf(most_bytes=128 << 20)
+SHELF = Shelf(most_bytes=64 << 20)
 # sources of numbers whose rows may be drawn part by part, with the same result
 IN_PARTS = (
     *(laws.Deterministic, laws.Empirical, laws.Exponential, laws.Gamma, laws.HyperExponential),
@@ -98,17 +131,22 @@ class Row:
     """A row of draws that is made as far as it is asked for, so that its newest part is near."""
 
     def __init__(
-        self, size: int, make: Callable[[int], Array], *, is_in_parts: bool, key: Hashable
+        self,
+        run: RunKey,
+        key: Hashable,
+        make: Callable[[int], Array],
+        *,
+        is_in_parts: bool,
     ) -> None:
-        self.size, self._make, self._key = size, make, key
+        self.size, self._run, self._key, self._make = run[2], run, key, make
         self.values, self.made, self.is_in_parts = np.empty(0), 0, is_in_parts
         try:
-            known = SHELF.find(key)
+            known = SHELF.find(run, key)
         except TypeError:  # a law of one's own that cannot be looked up
             self._key = None
         else:
             if known is not None:
-                self.values, self.made = known, size
+                self.values, self.made = known, self.size
 
     def up_to(self, end: int) -> Array:
         """Return the row, drawn up to ``end`` at least."""
@@ -121,7 +159,7 @@ class Row:
             self.values[self.made : end] = self._make(end - self.made)
         self.made = end
         if end == self.size and self._key is not None:
-            SHELF.put(self._key, self.values)
+            SHELF.put(self._run, self._key, self.values)
         return self.values
 
 
@@ -226,9 +264,9 @@ class Streams:
         draw: Callable[[np.random.Generator, int], Array],
         *address: int,
     ) -> Row:
-        key = (self.seed, self.replication, self.jobs, source, address)
+        run = self.seed, self.replication, self.jobs
         make = self._parts(draw, *address)
-        return Row(self.jobs, make, is_in_parts=is_in_parts(source), key=key)
+        return Row(run, (source, address), make, is_in_parts=is_in_parts(source))
 
     def _parts(
         self, draw: Callable[[np.random.Generator, int], Array], *address: int
