@@ -10,6 +10,7 @@ from toolkit.arrivals import Arrivals, Closed, Trace
 from toolkit.design import Design
 from toolkit.simulation.engines import Done, Engine, run_with
 from toolkit.simulation.run import Run
+from toolkit.simulation.size import check_fits
 from toolkit.simulation.streams import Streams
 from toolkit.simulation.totals import Totals, needs_records, run_totals
 
@@ -70,6 +71,8 @@ def simulate(
     Raises ``ValueError`` for an argument out of range, and for a design that by its own rules never
     ends and has no horizon.  A design that is asked for more than it can do is run all the same, and one
     that makes hundreds of attempts a job is stopped; ``run.warnings`` says so.
+    ``MemoryError``, before anything is drawn, for jobs whose records cannot fit into memory: it says
+    how much they take, how much there is, and the way without.
 
     >>> import toolkit as tk
     >>> work = tk.Stage(name="work", service=tk.Deterministic(value_s=2.0))
@@ -81,6 +84,7 @@ def simulate(
     if _check.choice("keep", keep, ("records", "summary")) == "summary":
         _check_no_records(design, horizon_s, engine)
         return run_totals(design, _streams(design.arrivals, jobs, None, seed, replication))
+    check_fits(design, _expected(design.arrivals, jobs, horizon_s), horizon_s, engine)
     streams = _streams(design.arrivals, jobs, horizon_s, seed, replication)
     done, notes = run_with(engine, design, streams, horizon_s)
     stopped = [_stopped(done, streams.jobs)] if done.stopped else []
@@ -96,6 +100,15 @@ def simulate(
         end_s=end_s,
         book=done.records,
     )
+
+
+def _expected(arrivals: Arrivals, jobs: int | None, horizon_s: float | None) -> float:
+    """Return for how many jobs numbers will be drawn, about."""
+    if jobs is not None:
+        return _check.count("jobs", jobs)
+    if isinstance(arrivals, Trace):
+        return arrivals.times_s.size
+    return 0 if isinstance(arrivals, Closed) else arrivals.rate_per_s * (horizon_s or 0.0)
 
 
 def _streams(
