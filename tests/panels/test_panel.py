@@ -3,19 +3,21 @@
 import asyncio
 import base64
 import re
+import sys
 
 import ipywidgets
 import pytest
 from fakes import pool, simulated_test
 
 import toolkit as tk
+from toolkit.simulation.compiled_engine import start
 
 panels, plots = tk.panels, tk.plots
 
 
 def staffing(**more):
     fit = tk.fit(simulated_test(pool(4, 60), jobs=500), workers=4)
-    return panels.staffing(fit, slo=tk.SLO(p99_s=0.1), jobs=500, **more)
+    return panels.staffing(fit, slo=tk.SLO(p99_s=0.1), **{"jobs": 500, **more})
 
 
 MOVES = {
@@ -156,3 +158,22 @@ def test_after_an_error_the_next_value_is_drawn(panel):
     panel.controls["x"].value = 5
     assert panel.summary == "x is 5"
     assert len(panel._sketch._axes.lines) == 1
+
+
+def test_a_panel_waits_for_no_compiler(monkeypatch):
+    """Until the fast engine is there, a run that would have to wait for it is a short one."""
+    asked, simulate = [], tk.simulate
+
+    def counted(design, *, jobs, **more):
+        asked.append(jobs)
+        return simulate(design, jobs=200, engine="simpy", **more)
+
+    monkeypatch.setattr(sys.modules["toolkit.panels.staffing"], "simulate", counted)
+    monkeypatch.setattr(start, "is_ready", lambda _: False)
+    panel = staffing(jobs=100_000, replications=2)
+    assert "predicted, 2 runs of 2,000:" in panel.summary
+
+    monkeypatch.setattr(start, "is_ready", lambda _: True)
+    panel.controls["workers"].value = 5
+    assert "predicted, 2 runs of 100,000:" in panel.summary
+    assert asked == [2_000, 2_000, 100_000, 100_000]

@@ -5,6 +5,7 @@ and returns a sentence, and shows both; the sentence is the picture's text for s
 """
 
 from toolkit.panels import jobs, limiter, metastable, products, refusals, retries, witnesses
+from toolkit.panels.affordable import affordable
 from toolkit.panels.panel import Panel
 from toolkit.panels.staffing import RETRIES, advised, checked, staffing
 
@@ -12,6 +13,7 @@ __all__ = [
     "RETRIES",
     "Panel",
     "advised",
+    "affordable",
     "checked",
     "jobs",
     "limiter",

@@ -13,6 +13,7 @@ from toolkit.fit import Fit, staffing_name
 from toolkit.laws import Array
 from toolkit.lessons import Prediction
 from toolkit.loadtest import LoadTest
+from toolkit.panels.affordable import affordable
 from toolkit.panels.controls import look
 from toolkit.panels.panel import Panel
 from toolkit.plots import Picture
@@ -38,30 +39,33 @@ def staffing(
     slo: SLO,
     also: Sequence[LoadTest] = (),
     guess: Prediction | None = None,
-    jobs: int = 2_000,
+    jobs: int = 20_000,
     replications: int = 3,
     seed: int = 0,
 ) -> Panel:
     """Return a panel on a fitted system: workers, load, failures and retries, beside what was measured.
 
     The fitted test is shown beside the prediction, or that of the ``also`` measured ones whose rate
-    is nearest to the chosen load.
+    is nearest to the chosen load.  The legend says how many requests were simulated: ``jobs`` in every
+    replication, or fewer until the simulator has been compiled.
     """
 
     def draw(axes: Axes, *, workers: int, load: float, failure: float, retry: str) -> str:
         design = fit.variant(workers=workers, load=load, failure=failure, retry=RETRIES[retry])
-        runs = [simulate(design, jobs=jobs, seed=seed, replication=k) for k in range(replications)]
+        sent = affordable(jobs)
+        runs = [simulate(design, jobs=sent, seed=seed, replication=k) for k in range(replications)]
         runs_ms = [run.done_ms() for run in runs]
-        done = sum(map(len, runs_ms)) / (jobs * replications)
+        done = sum(map(len, runs_ms)) / (sent * replications)
         rate_per_s, utilisation = design.arrivals.rate_per_s, design.offered_load()[0].utilisation
         title = f"{staffing_name(workers)} at {rate_per_s:.0f} requests/s: utilisation {utilisation:.0%}"
-        title += ", OVERLOADED" if runs[0].warnings else ""
+        title += ", OVERLOADED" if design.overloads() else ""
         axes.set_title(title)
         nearest = min([fit.test, *also], key=lambda test: abs(test.rate_per_s - rate_per_s))
-        said = _latency(axes, nearest, runs_ms, slo, guess)
+        label = f"predicted, {replications} runs of {sent:,}"
+        said = _latency(axes, nearest, runs_ms, slo, guess, label=label)
         return " ".join([f"{title}.", said, f"Done: {done:.1%}.", *runs[0].warnings])
 
-    caption = f"Predicted: {replications} runs of {jobs:,} requests, their mean and range; {'; '.join(fit.assumptions)}"
+    caption = f"Predicted: mean and range of the runs; {'; '.join(fit.assumptions)}"
     return Panel(draw, _staffing_controls(fit), caption=caption, guess=guess)
 
 
@@ -100,13 +104,20 @@ def checked(
 
 
 def _latency(
-    axes: Axes, test: LoadTest, runs_ms: Sequence[Array], slo: SLO, guess: Prediction | None
+    axes: Axes,
+    test: LoadTest,
+    runs_ms: Sequence[Array],
+    slo: SLO,
+    guess: Prediction | None,
+    *,
+    label: str = "predicted",
 ) -> str:
     return plots.latency(
         axes,
         measured_ms=test.samples["elapsed_ms"].to_numpy(dtype=float),
         measured_label=f"measured at {test.rate_per_s:.0f}/s",
         predicted_ms=runs_ms,
+        predicted_label=label,
         goal_ms=slo.goals_ms(),
         guess_ms=guess.value if guess else None,
     )

@@ -25,6 +25,7 @@ def latency(
     goal_ms: dict[float, float] | None = None,
     guess_ms: float | None = None,
     measured_label: str = "measured",
+    predicted_label: str = "predicted",
 ) -> str:
     """Draw measured and predicted latency over the percentiles; return it in a sentence.
 
@@ -37,7 +38,7 @@ def latency(
         look = {"color": MEASURED, "ls": "-", "marker": "o", "label": measured_label}
         said.append(_curve(axes, [measured_ms], **look))
     if runs := [run for run in predicted_ms if run.size]:
-        look = {"color": PREDICTED, "ls": "--", "marker": "D", "label": "predicted"}
+        look = {"color": PREDICTED, "ls": "--", "marker": "D", "label": predicted_label}
         said.append(_curve(axes, runs, **look))
     for level, goal in (goal_ms or {}).items():
         label = f"goal: p{level:g} ≤ {goal:g} ms"
