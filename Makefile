@@ -35,7 +35,7 @@ notebooks: .test  ## run every notebook from top to bottom
 	$(BIN)/pytest $(NBVAL) notebooks
 
 bench: .bench  ## set up and measure speed and memory beside other simulators: ten minutes
-	for program in engines growth figures simpy_engine import_time; do \
+	for program in engines growth figures slider simpy_engine import_time; do \
 		$(BIN)/python tests/benchmarks/$$program.py || exit 1; done
 
 kernelbench: .ebpf  ## measure the kernel's limiters, and what a micro-VM costs: ten minutes more

@@ -1,6 +1,7 @@
 """JupyterLab in Debian's Chromium: a server in folders of its own, and a notebook whose cells have run."""
 
 import contextlib
+import importlib.util
 import json
 import os
 import shutil
@@ -16,7 +17,11 @@ from typing import Any
 
 ROOT = Path(__file__).parents[2]
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-MISSING = "Chromium is not installed (as root on Debian: apt-get install chromium)"
+MISSING = (
+    "" if CHROMIUM else "Chromium is not installed (as root on Debian: apt-get install chromium)"
+)
+if not importlib.util.find_spec("playwright"):
+    MISSING = "Playwright is not installed (make test does)"
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",

@@ -4,12 +4,12 @@ import re
 import shutil
 
 import pytest
-from chromium_lab import CHROMIUM, MISSING, PANEL, ROOT, SLIDER, opened, served
+from chromium_lab import MISSING, PANEL, ROOT, SLIDER, opened, served
 
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.slow,
-    pytest.mark.skipif(not CHROMIUM, reason=MISSING),
+    pytest.mark.skipif(bool(MISSING), reason=MISSING),
 ]
 
 

@@ -1,16 +1,19 @@
 """A slider in a real browser: the chart follows, and ends where the hand does."""
 
+import json
 import re
 import statistics
+import subprocess
+import sys
 
 import pytest
-from chromium_lab import CHROMIUM, MISSING
+from chromium_lab import MISSING, ROOT
 from keys import JOBS, watched
 
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.slow,
-    pytest.mark.skipif(not CHROMIUM, reason=MISSING),
+    pytest.mark.skipif(bool(MISSING), reason=MISSING),
 ]
 
 
@@ -52,3 +55,13 @@ def test_the_chart_never_flickers_on_the_way(slider):
 
     assert seen["frames"] > 0
     assert seen["blank"] == 0
+
+
+def test_the_benchmark_writes_down_what_it_saw(tmp_path):
+    program = ROOT / "tests/benchmarks/slider.py"
+    command = [sys.executable, program, "2", tmp_path]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stderr
+    assert "key press to changed chart" in done.stdout
+    assert len(json.loads((tmp_path / "slider.json").read_text())["delays_ms"]) == 2

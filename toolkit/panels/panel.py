@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import ipywidgets
 
 READ_ON_S = 0.005
-"""How long a panel waits for newer values before it draws: what is in the kernel's queue is read by then."""
+"""How long a panel waits before it draws, and the kernel reads on: of thirty values that wait, four are drawn."""
 
 
 class Panel:
