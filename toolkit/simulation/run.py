@@ -39,7 +39,9 @@ class Run:
     @cached_property
     def records(self) -> Records:
         """What the engine wrote down."""
-        return self.book()
+        records = self.book()
+        object.__setattr__(self, "book", lambda: records)  # the engine's own tables may go
+        return records
 
     @cached_property
     def duration_s(self) -> float:
