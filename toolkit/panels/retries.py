@@ -89,9 +89,10 @@ def spell(
             design = service(policy, load_per_s=load, failure=failure, max_retries=max_retries)
             for k in replications:
                 run = simulate(design, jobs=jobs, seed=seed, replication=k)
-                figures, done = run.summary(), float(run.jobs["outcome"].eq("done").mean())
+                figures, made = run.summary(), run.records.job.size
+                done = float(figures["done"] / jobs)
                 busy = [float(figures[name]) for name in ("utilisation", "waste")]
-                rows.append((load, policy, k, done, load * done, len(run.attempts) / jobs, *busy))
+                rows.append((load, policy, k, done, load * done, made / jobs, *busy))
     index = ["load_per_s", "policy", "run"]
     columns = [*index, "done", "goodput_per_s", "attempts", "utilisation", "waste"]
     return pd.DataFrame(rows, columns=columns).set_index(index)

@@ -75,10 +75,16 @@ def _empty(axes: Axes) -> None:
 
 
 def _words_around(axes: Axes) -> object:
-    """Return what decides how much room is left for axes that were drawn; all digits are as wide."""
+    """Return what decides how much room is left for axes that were drawn."""
     legend = axes.get_legend()
-    named = [text.get_text() for text in legend.get_texts()] if legend else []
+    named = legend.get_texts() if legend else []
     ticks = [*axes.yaxis.get_major_ticks(), *axes.yaxis.get_minor_ticks()]
-    beside = {re.sub(r"\d", "0", tick.label1.get_text()) for tick in ticks}
+    beside = {_shape(tick.label1.get_text()) for tick in ticks}
     lines = axes.get_title(loc="left").count("\n")
-    return named, beside, lines, bool(axes.get_xlabel()), axes.get_ylabel()
+    words = [_shape(text.get_text()) for text in named]
+    return words, beside, lines, bool(axes.get_xlabel()), axes.get_ylabel()
+
+
+def _shape(text: str) -> str:
+    """Return a text of the same width; all digits are as wide."""
+    return re.sub(r"\d", "0", text)
