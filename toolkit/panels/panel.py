@@ -13,8 +13,8 @@ from toolkit.lessons import Prediction
 if TYPE_CHECKING:
     import ipywidgets
 
-READ_ON_S = 0.005
-"""How long a panel waits before it draws, and the kernel reads on: of thirty values that wait, four are drawn."""
+READ_ON_S = 0.002
+"""How long a panel waits before it draws, and the kernel reads on: of thirty values that wait, eight are drawn."""
 
 
 class Panel:
