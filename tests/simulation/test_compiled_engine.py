@@ -129,6 +129,24 @@ def test_one_stage_with_a_protocol_leaves_the_same_records(design, seed, horizon
     compare(design, **length(design, 20), seed=seed, horizon_s=horizon_s)
 
 
+def test_what_is_left_of_a_preempted_service_is_never_less_than_nothing():
+    """A token that comes as often as a job takes: interrupted at its end, but for rounding."""
+    work = tk.Stage(
+        name="a",
+        service=tk.Deterministic(value_s=1),
+        limiter=tk.TokenBucket(rate_per_s=1.0, burst=1, when_empty="wait"),
+        order="preemptive",
+    )
+    classes = [
+        tk.JobClass(name="first", share=0.5, service={"a": tk.Deterministic(value_s=0)}),
+        tk.JobClass(name="second", share=0.5),
+    ]
+    design = tk.Design(arrivals=tk.Poisson(rate_per_s=1.0), stages=[work], classes=classes)
+
+    for seed in range(10):
+        assert compare(design, jobs=40, seed=seed, horizon_s=None)
+
+
 @given_many
 @given(
     service=st.one_of(services, st.just(tk.Gamma(mean_s=0.7, scv=0.5))),

@@ -87,9 +87,7 @@ def marker(loop: str) -> Path:
     return Path(folder()) / f"{loop}.ready"
 
 
-_COMPILERS: list[
-    subprocess.Popen[bytes]
-] = []  # kept, or Python would warn of a process still running
+_COMPILERS: list[int] = []  # process ids
 
 
 def compile_elsewhere() -> None:
@@ -102,7 +100,8 @@ def compile_elsewhere() -> None:
     process = subprocess.Popen(  # noqa: S603, this very interpreter
         command, stdin=quiet, stdout=quiet, stderr=quiet, start_new_session=True
     )
-    _COMPILERS.append(process)
+    process.returncode = 0  # nobody will wait for it, and Python need not warn that it still runs
+    _COMPILERS.append(process.pid)
     note().write_text(str(process.pid))
 
 

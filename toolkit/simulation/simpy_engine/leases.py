@@ -204,7 +204,8 @@ class Leases(Door):
         message, row = lease.message, lease.row
         if isnan(message.left_s):
             message.left_s = self.service_s[row[ATTEMPT]][row[JOB]]
-        message.left_s -= self.env.now - lease.started_s
+        # never less than nothing, whatever the sums have rounded to
+        message.left_s = max(0.0, message.left_s - (self.env.now - lease.started_s))
         self.close(row, PREEMPTED)
         lease.is_open = False
         message.row = new_row(row[JOB], self.number, row[ATTEMPT], self.env.now, 0.0)

@@ -85,7 +85,7 @@ def preempt(w, s, stage, number):
     job, attempt = int(row.job), int(row.attempt)
     if math.isnan(message.left_s):
         message.left_s = duration_s(w, s, SERVICE, attempt, job)
-    message.left_s -= w.now - lease.started_s
+    message.left_s = max(0.0, message.left_s - (w.now - lease.started_s))
     close(w, lease.row, PREEMPTED)
     lease.is_open = 0
     message.row = new_row(w, job, s, attempt, w.now, 0.0)
