@@ -16,6 +16,9 @@ settings.load_profile("ci" if os.environ.get("CI") else "lab")
 ORACLES = Path(__file__).parents[2] / "shared" / "oracles" / "oracles_open.csv"
 
 
+# programs to compare with, run by tests; most need a simulator that is not installed
+collect_ignore_glob = ["benchmarks/comparison/*"]
+
 # real servers, kernels, browsers and notebooks: what else runs at the time would be in their way
 ALONE = ("live", "browser", "kernel", "microvm")
 

@@ -38,7 +38,10 @@ def assert_near(found, kept):
     """Check the figures against those from records: percentiles within half a bin, the rest exactly."""
     assert list(found.index) == list(kept.index)
     cut = found.index.str.contains(r"_p[\d.]+_s$")
-    np.testing.assert_allclose(found[cut], kept[cut], rtol=totals.RELATIVE_ERROR, atol=1e-300)
+    most = totals.RELATIVE_ERROR * (
+        1 + 1e-9
+    )  # at the edge of a bin it is just that, but for rounding
+    np.testing.assert_allclose(found[cut], kept[cut], rtol=most, atol=1e-300)
     np.testing.assert_allclose(found[~cut], kept[~cut], rtol=1e-12, atol=1e-12)
     whole = ["jobs", "done", "unfinished", "waste"]
     assert found[whole].tolist() == kept[whole].tolist()

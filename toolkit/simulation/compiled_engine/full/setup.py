@@ -197,7 +197,6 @@ def fill_caller(
         "has_hedge": caller.hedge is not None,
         "hedge_s": caller.hedge.after_s if caller.hedge else 0.0,
         "hedge_cancels": caller.hedge is not None and caller.hedge.cancels,
-        "has_retry": caller.retry is not None,
         "most_failures": caller.breaker.failures if caller.breaker else 0,
         "open_s": caller.breaker.open_s if caller.breaker else 0.0,
         "open_until_s": -math.inf,

@@ -43,7 +43,7 @@ LIFE, COPY, TASK = numbers(3)
 NOTHING, TO_START, PUT_OFF, TOKEN, GRANT, SERVICE_END, SHARED_END, PLACE, ANSWER, REST = range(10)
 
 
-TASKS, COPIES, PAUSE, THINK = numbers(10, 14)
+TASKS, COPIES, PAUSE = numbers(10, 13)
 
 
 # what a lease's run waits for
@@ -140,7 +140,7 @@ STAGE = records(
     | dict.fromkeys(["poison_kills_slot", "slot_crash", "tasks", "needed", "away"], "i8")
     | dict.fromkeys(["queue", "queue_count", "queue_room", "live", "next_place", "locked"], "i8")
     | dict.fromkeys(["scratch", "line", "line_first", "line_count", "line_mask"], "i8")
-    | dict.fromkeys(["is_matching", "turn", "kept", "kept_count", "kept_room", "entries"], "i8")
+    | dict.fromkeys(["turn", "kept", "kept_count", "kept_room", "entries"], "i8")
     | dict.fromkeys(["shared", "shared_count", "shared_room", "entered", "plan"], "i8")
     | dict.fromkeys(["choice_draws", "order_draws", "choice_seed", "order_seed"], "i8")
     | dict.fromkeys(["woken", "subscribed", "ready"], "i8"),
@@ -149,7 +149,7 @@ STAGE = records(
 
 INSTANCE = records(
     "instance",
-    dict.fromkeys(["next_start_s", "wind_ends_s"], "f8")
+    dict.fromkeys(["next_start_s"], "f8")
     | dict.fromkeys(["stage", "number", "is_up", "is_stopping", "idle", "idle_count"], "i8")
     | dict.fromkeys(["buffer_first", "buffer_last", "buffer_count", "held_first"], "i8")
     | dict.fromkeys(["held_last", "held_count", "running_first", "running_last"], "i8")
@@ -170,7 +170,7 @@ TRIP = records(
     | dict.fromkeys(["unwanted", "is_inside", "is_silent", "is_alive", "is_over"], "i8")
     | dict.fromkeys(["branch", "moved_on", "worker", "first_child", "last_child", "hears"], "i8")
     | dict.fromkeys(["timed_out", "alarmed", "was_probe", "number", "granted", "has_timer"], "i8")
-    | dict.fromkeys(["hears_from", "has_alarm"], "i8")
+    | dict.fromkeys(["hears_from"], "i8")
     | dict.fromkeys(["time_out_wait", "alarm_wait"], "i8"),
 )
 
@@ -208,7 +208,7 @@ CALLER = records(
     "caller",
     dict.fromkeys(["timeout_s", "hedge_s", "open_until_s", "open_s"], "f8")
     | dict.fromkeys(["has_timeout_law", "on_timeout", "has_hedge", "hedge_cancels", "retry"], "i8")
-    | dict.fromkeys(["has_retry", "most_failures", "failures", "is_probing", "made"], "i8"),
+    | dict.fromkeys(["most_failures", "failures", "is_probing", "made"], "i8"),
 )
 
 
