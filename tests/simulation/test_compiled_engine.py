@@ -20,19 +20,19 @@ from small_systems import (
     batches,
     closed,
     length,
-    limiters,
     many_retries,
     rich_designs,
     routed,
     services,
 )
+from small_systems import stages as stages_
 
 import toolkit as tk
+from toolkit.simulation import streams
 from toolkit.simulation.compiled_engine import start
 from toolkit.simulation.engines import SimPyRun
 from toolkit.simulation.records import Records
 from toolkit.simulation.simulate import _streams
-from toolkit.simulation.streams import Streams
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "systems"))
 from product_settings import HOST, NEEDED, stage
@@ -46,21 +46,11 @@ given_many = settings(
 @st.composite
 def plain_designs(draw):
     """Draw a design of plain stages, with routes, classes and closed sources."""
-
-    def stage(name):
-        workers = draw(st.integers(1, 3))
-        return tk.Stage(
-            name=name,
-            service=draw(services),
-            workers=workers,
-            capacity=draw(st.one_of(st.none(), st.integers(workers, workers + 3))),
-            failure=draw(st.sampled_from([0.0, 0.3, 0.6, 1.0])),
-            retry=draw(st.one_of(st.none(), many_retries)),
-            limiter=draw(st.one_of(st.none(), limiters)),
-            share=draw(st.sampled_from([1.0, 1.0, 0.5])),
-        )
-
-    stages = [stage(name) for name in "abc"[: draw(st.integers(1, 3))]]
+    shares = st.sampled_from([1.0, 1.0, 0.5])
+    stages = [
+        dataclasses.replace(draw(stages_(name, retry=many_retries)), share=draw(shares))
+        for name in "abc"[: draw(st.integers(1, 3))]
+    ]
     if draw(st.sampled_from([False, False, False, True])):
         stages = draw(routed(stages))
     classes = [
@@ -91,11 +81,11 @@ def assert_same(compiled, simpy):
 
 def compare(design, *, jobs, seed, horizon_s, recursion=True):
     """Run a design by both engines and compare; say whether the compiled one came to an end."""
-    streams = _streams(design.arrivals, jobs, horizon_s, seed, 0)
-    compiled, _ = start.run(design, streams, horizon_s, must=True, recursion=recursion)
+    draws = _streams(design.arrivals, jobs, horizon_s, seed, 0)
+    compiled, _ = start.run(design, draws, horizon_s, must=True, recursion=recursion)
     if compiled is None:
         return False
-    simpy = SimPyRun(design, streams, horizon_s)
+    simpy = SimPyRun(design, draws, horizon_s)
     assert_same(compiled, simpy)
     if horizon_s is None:
         assert compiled.now_s == simpy.now_s
@@ -170,8 +160,8 @@ def test_hardly_any_design_is_given_up():
     @settings(max_examples=100, deadline=None, database=None, derandomize=True)
     @given(rich_designs(), st.integers(0, 9), st.integers(5, 60))
     def run(design, seed, horizon_s):
-        streams = _streams(design.arrivals, length(design, 12)["jobs"], horizon_s, seed, 0)
-        done, _ = start.run(design, streams, horizon_s, must=True)
+        draws = _streams(design.arrivals, length(design, 12)["jobs"], horizon_s, seed, 0)
+        done, _ = start.run(design, draws, horizon_s, must=True)
         given_up.append(done is None)
 
     run()
@@ -308,17 +298,31 @@ def test_replications_with_threads_are_those_without():
         assert list(crew.map(figures, range(8))) == [figures(k) for k in range(8)]
 
 
-def test_streams_are_the_same_drawn_at_once_or_in_parts():
-    """The recursion draws in parts, and whoever comes after finds whole rows."""
-    parts = Streams(seed=3, replication=0, jobs=1000)
-    row = parts.service_row(tk.HyperExponential(mean_s=1.0, scv=4.0), "work", 1)
+@pytest.mark.parametrize(
+    "law",
+    [
+        tk.Exponential(mean_s=1.0),
+        tk.Gamma(mean_s=1.0, scv=0.3),
+        tk.HyperExponential(mean_s=1.0, scv=4.0),
+        tk.LogNormal(mean_s=1.0, scv=2.0),
+        tk.Pareto(mean_s=1.0, alpha=2.5),
+        tk.Uniform(low_s=0.0, high_s=2.0),
+        tk.Weibull(mean_s=1.0, shape=0.7),
+        tk.Empirical(samples_s=[0.1, 0.5, 2.0]),
+    ],
+    ids=lambda law: type(law).__name__,
+)
+def test_streams_are_the_same_drawn_at_once_or_in_parts(law, monkeypatch):
+    """The recursion draws in parts; nothing is kept here, so that both are really drawn."""
+    monkeypatch.setattr(streams, "SHELF", streams.Shelf(most_bytes=0))
+    drawn = streams.Streams(seed=3, replication=0, jobs=1000)
+    row = drawn.service_row(law, "work", 1)
     for end in (10, 400, 1000):
         row.up_to(end)
-    law = tk.HyperExponential(mean_s=1.0, scv=4.0)
+    at_once = drawn.services_s(law, "work", 1)
 
-    fresh = law.draw_s(parts._generator(1, 2735454183, 1), 1000)
-    assert np.array_equal(parts.services_s(law, "work", 1), row.values)
-    assert fresh.shape == row.values.shape
+    assert at_once is not row.values
+    assert np.array_equal(at_once, row.values)
 
 
 RUN_ONCE = """

@@ -20,11 +20,8 @@ from toolkit.simulation.totals import needs_records
 SMALL_BYTES = 16e6  # so little that nobody need look whether it is there
 # measured on runs of a million jobs, as the process's peak
 DRAW = 8  # a number
-JOB, ROW, COLUMNS = (
-    17,
-    48,
-    51,
-)  # what the compiled engine writes: a job, an attempt, and that sorted
+# what the compiled engine writes: a job, an attempt, and that sorted
+JOB, ROW, COLUMNS = 17, 48, 51
 TIMES = 24  # three times of a job, by the recursion
 SIMPY_JOB, SIMPY_ATTEMPT = 150, 370  # Python's numbers and tuples
 

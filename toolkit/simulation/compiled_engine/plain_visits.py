@@ -49,6 +49,7 @@ from toolkit.simulation.compiled_engine.rules import (
     pause_s,
     pay,
     reserve,
+    route,
     tell_budget,
 )
 from toolkit.simulation.simpy_engine.book import (
@@ -270,13 +271,7 @@ def follower(w, number, visit, place):
         w.gave_up = 1
         return w.stage_count
     note_most(w, turn)
-    luck = uniform(w, place, ROUTE, turn, visit.job)
-    for k in range(stage.route_count):
-        share = read_float(stage.routes, 2 * k + 1)
-        if luck < share:
-            return int(read_float(stage.routes, 2 * k))
-        luck -= share
-    return w.stage_count
+    return route(stage, uniform(w, place, ROUTE, turn, visit.job), w.stage_count)
 
 
 @inline

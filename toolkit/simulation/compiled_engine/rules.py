@@ -210,3 +210,14 @@ def pause_s(retry, made, uniform, last_s):
         steps = math.floor(uniform * read_float(retry.table, 3 * made + 1))
         return first + steps * read_float(retry.table, 3 * made + 2)
     return first
+
+
+@inline
+def route(stage, luck, end):
+    """Return the stage that ``luck`` leads to by a stage's routes, ``end`` for none."""
+    for k in range(stage.route_count):
+        share = read_float(stage.routes, 2 * k + 1)
+        if luck < share:
+            return int(read_float(stage.routes, 2 * k))
+        luck -= share
+    return end

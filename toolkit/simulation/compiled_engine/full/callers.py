@@ -76,7 +76,7 @@ def await_answer(w, t, trip, caller):
     trip.timed_out = trip.alarmed = 0
     trip.time_out_wait = trip.alarm_wait = NONE
     if trip.has_timer:
-        trip.time_out_wait = ranked(w, timeout_s, CALLERS_TIME_OUT, E_TIME_OUT | t << 8)
+        trip.time_out_wait = ranked(w, w.now + timeout_s, CALLERS_TIME_OUT, E_TIME_OUT | t << 8)
     if caller.has_hedge:
         trip.alarm_wait = later(w, caller.hedge_s, E_ALARM | t << 8)
     fork(w, COPY, t, trip.level + 1)

@@ -36,7 +36,7 @@ def outage_comes(here, chore):
         later(w, record.at_s, E_CHORE | chore << 8)
     elif record.step == 2:
         stage.outages += 1
-        ranked(w, record.grace_s, OUTAGE_ENDS, E_CHORE | chore << 8)
+        ranked(w, w.now + record.grace_s, OUTAGE_ENDS, E_CHORE | chore << 8)
     else:
         stage.outages -= 1
         end_chore(w, chore)

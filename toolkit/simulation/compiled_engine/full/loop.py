@@ -1,8 +1,9 @@
 """The loop for everything a design can say: messages, leases, instances that die, callers that give up.
 
 One loop, a branch for each kind of event, in the order of ``events``.  What the branches do is in
-``full_trips`` (a call on its way), ``full_delivery`` (from a queue to a slot) and ``full_instance``
-(leases in time, and death), named as in ``simpy_engine``, which is the text to compare with.
+``trips``, ``stages``, ``travels`` and ``callers`` (a call on its way), ``returning``, ``fetching`` and
+``matching`` (from a queue to a slot), ``runs``, ``leases``, ``deaths`` and ``polls`` (what an instance
+does), named as in ``simpy_engine``, which is the text to compare with.
 """
 
 from __future__ import annotations
@@ -82,13 +83,10 @@ from toolkit.simulation.compiled_engine.memory import called, compiled, read_flo
 from toolkit.simulation.compiled_engine.plain_world import ENDED, GAVE_UP, WANTS_DRAWS, WANTS_ROOM
 
 COMES = np.int64(-1)  # nothing is wanted
-
-
 FIRST_ROOM = 8192
 SURE = 32  # events between two looks at the room that is left
-MANY = (
-    64 * SURE
-)  # entries that so many may need beside those for what is alive; beyond, a run is given up
+# entries that so many may need beside those for what is alive; a run that needs more is given up
+MANY = 64 * SURE
 
 
 @unit

@@ -9,6 +9,7 @@ from toolkit.simulation.compiled_engine.draws import generator_at, uniform_after
 from toolkit.simulation.compiled_engine.events import event_at, put_event
 from toolkit.simulation.compiled_engine.full.world import (
     CUT_OFF,
+    NO,
     NONE,
     STREAMS,
     chore_at,
@@ -44,18 +45,24 @@ def at_once(w, what):
 
 
 @called
+def ranked(w, at_s, rank, what):
+    """Plan an event of a rank for ``at_s``; return its number."""
+    if w.heap_count == w.heap_room:
+        return is_full(w)
+    order = rank | w.order
+    w.order += 1
+    put_event(w.heap, w.heap_count, at_s, order, what)
+    w.heap_count += 1
+    return order
+
+
+@called
 def later(w, delay_s, what):
     """Plan an event of SimPy's normal rank; return its number."""
     at_s = w.now + delay_s
     if at_s == w.now:
         return at_once(w, what)
-    if w.heap_count == w.heap_room:
-        return is_full(w)
-    order = w.order
-    w.order += 1
-    put_event(w.heap, w.heap_count, at_s, order, what)
-    w.heap_count += 1
-    return order
+    return ranked(w, at_s, NO, what)
 
 
 @called
@@ -70,18 +77,6 @@ def in_lane(w, delay_s, what):
     w.lane_count += 1
     w.order += 1
     return entry.order
-
-
-@called
-def ranked(w, delay_s, rank, what):
-    """Plan an event that comes after all normal ones of its moment; return its number."""
-    if w.heap_count == w.heap_room:
-        return is_full(w)
-    order = rank | w.order
-    w.order += 1
-    put_event(w.heap, w.heap_count, w.now + delay_s, order, what)
-    w.heap_count += 1
-    return order
 
 
 @called

@@ -59,13 +59,13 @@ from toolkit.simulation.compiled_engine.full.world import (
 )
 from toolkit.simulation.compiled_engine.memory import (
     called,
-    read_float,
     read_short,
     write_short,
 )
 from toolkit.simulation.compiled_engine.rules import (
     admits,
     reserve,
+    route,
 )
 
 # where a trip stands, beside the outcomes: before the next stage, at its door, past its limiter
@@ -87,13 +87,7 @@ def follower(w, t, trip, place):
     write_short(w.turns, t * w.stage_count + place, turn)
     if not attempt_is_known(w, turn):
         return w.stage_count
-    luck = uniform(w, place, ROUTE, turn, trip.job)
-    for k in range(stage.route_count):
-        share = read_float(stage.routes, 2 * k + 1)
-        if luck < share:
-            return int(read_float(stage.routes, 2 * k))
-        luck -= share
-    return w.stage_count
+    return route(stage, uniform(w, place, ROUTE, turn, trip.job), w.stage_count)
 
 
 @called
