@@ -16,6 +16,7 @@ from toolkit.laws import (
     Gamma,
     HyperExponential,
     LogNormal,
+    Pareto,
     Uniform,
 )
 
@@ -95,6 +96,71 @@ def test_the_wait_for_work_in_phases_has_pollaczek_and_khinchines_mean(law):
     assert q.wait_tail(q.wait_quantile_s(0.97)) == pytest.approx(0.03, rel=1e-9)
 
 
+@pytest.mark.parametrize(
+    "law", [Gamma(mean_s=2.0, scv=0.25), HyperExponential(mean_s=2.0, scv=6.0)]
+)
+def test_wait_and_service_in_phases_last_as_long_as_both(law):
+    """The mean of the sum is the sum of the means, and nobody is done at once."""
+    q = theory.mph1(arrival_rate_per_s=0.35, service=law)
+    mean_s = quad(q.sojourn_tail, 0, 60 * q.sojourn_s, limit=300)[0]
+
+    assert mean_s == pytest.approx(q.sojourn_s, rel=1e-7)
+    assert q.sojourn_tail(0.0) == close(1.0)
+    assert q.sojourn_tail(3.0) > q.wait_tail(3.0)
+
+
+@given(load=st.floats(0.02, 0.97), p=st.floats(0.0, 0.9999))
+@few
+def test_one_phase_is_the_exponential_server(load, p):
+    phases = theory.mph1(arrival_rate_per_s=load, service=Exponential(mean_s=1.0))
+    plain = theory.mm1(arrival_rate_per_s=load, service_rate_per_s=1.0)
+
+    assert phases.sojourn_quantile_s(p) == pytest.approx(plain.sojourn_quantile_s(p), rel=1e-6)
+
+
+@given(load=st.floats(0.02, 0.97), servers=st.integers(1, 20), p=st.floats(0.0, 0.9999))
+@few
+def test_the_estimate_for_many_servers_is_exact_for_exponential_work(load, servers, p):
+    exact = theory.mmc(arrival_rate_per_s=load * servers, service_rate_per_s=1.0, servers=servers)
+    estimate = theory.mgc_estimate(
+        arrival_rate_per_s=load * servers, service=Exponential(mean_s=1.0), servers=servers
+    )
+    names = ("utilisation", "prob_wait", "wait_s", "sojourn_s", "waiting", "jobs")
+
+    assert figures(estimate, *names) == close(figures(exact, *names))
+    assert estimate.wait_tail(0.7) == close(exact.wait_tail(0.7))
+    assert estimate.sojourn_quantile_s(p) == close(exact.sojourn_quantile_s(p))
+
+
+@pytest.mark.parametrize("law", [Deterministic(value_s=0.5), HyperExponential(mean_s=2.0, scv=6.0)])
+def test_the_estimate_for_one_server_has_pollaczek_and_khinchines_mean(law):
+    estimate = theory.mgc_estimate(arrival_rate_per_s=0.3, service=law, servers=1)
+
+    assert estimate.wait_s == close(theory.mg1(arrival_rate_per_s=0.3, service=law).wait_s)
+
+
+@pytest.mark.parametrize(("servers", "load"), [(2, 0.5), (4, 0.8), (4, 0.95), (16, 0.9)])
+def test_the_estimate_is_close_for_clockwork_at_many_servers(servers, load):
+    """Where there is an exact law that is not exponential."""
+    rules = {"arrival_rate_per_s": 5 * load * servers, "servers": servers}
+    exact = theory.mdc(service_s=0.2, **rules)
+    estimate = theory.mgc_estimate(service=Deterministic(value_s=0.2), **rules)
+
+    assert estimate.wait_s == pytest.approx(exact.wait_s, rel=0.1)
+    assert estimate.wait_s < exact.wait_s
+    assert estimate.sojourn_s == pytest.approx(exact.sojourn_s, rel=0.01)
+
+
+def test_the_estimate_of_heavy_work_is_the_branches_together():
+    """A job is of one branch, and waits like any other."""
+    law = HyperExponential(mean_s=1.0, scv=4.0)
+    q = theory.mgc_estimate(arrival_rate_per_s=3.2, service=law, servers=4)
+    mean_s = quad(q.sojourn_tail, 0, 80 * q.sojourn_s, limit=400)[0]
+
+    assert mean_s == pytest.approx(q.sojourn_s, rel=1e-6)
+    assert q.wait_tail(0.0) == close(q.prob_wait)
+
+
 def test_very_many_phases_are_a_clock():
     """Erlang with 100 phases waits about as M/D/1 does, 1% longer on average."""
     phases = theory.mph1(arrival_rate_per_s=0.8, service=Gamma(mean_s=1.0, scv=0.01))
@@ -152,6 +218,24 @@ def test_the_wait_at_many_clockwork_servers_integrates_to_its_mean(servers, load
         (
             lambda: theory.mdc(arrival_rate_per_s=4, service_s=1, servers=4),
             r"must be < 4 \(servers\), got 4 x 1 = 4;\n5 servers",
+        ),
+        (
+            lambda: theory.mgc_estimate(
+                arrival_rate_per_s=1, service=Deterministic(value_s=1.0), servers=2
+            ).sojourn_tail(1.0),
+            "service must be exponential or hyperexponential, got Deterministic",
+        ),
+        (
+            lambda: theory.mgc_estimate(
+                arrival_rate_per_s=1, service=Pareto(mean_s=0.5, alpha=1.5), servers=2
+            ),
+            "scv of service must be a finite number, got inf",
+        ),
+        (
+            lambda: theory.mgc_estimate(
+                arrival_rate_per_s=9, service=Exponential(mean_s=0.5), servers=4
+            ),
+            r"must be < 4 \(servers\)",
         ),
         (
             lambda: theory.kingman_bound_s(interarrival=GAPS[0], service=GAPS[0]),

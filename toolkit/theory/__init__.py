@@ -5,8 +5,8 @@ names the paper its formula is from.  The one picture behind the queues: work co
 ``offered`` servers' worth per second; where that reaches what the servers can do, no average
 exists, and the functions say so instead of returning a number.
 
-Where to look: queues (``markov``, ``crowds``, ``general``, ``crommelin``, ``phases``, ``renewal``,
-``batches``, ``disciplines``, ``transient``), several of them (``networks``, ``choices``,
+Where to look: queues (``markov``, ``crowds``, ``general``, ``many``, ``crommelin``, ``phases``,
+``renewal``, ``batches``, ``disciplines``, ``transient``), several of them (``networks``, ``choices``,
 ``fan_out``), retries (``retries``, ``orbits``, ``contention``, ``budgets``, ``breakers``,
 ``metastable``), limiters (``buckets`` for Poisson traffic, ``limits`` for known arrivals), growth
 (``scaling``) and measurement (``omission``, ``samples``).
@@ -16,9 +16,9 @@ that only moves to a neighbour is summed outwards from its most likely state.  M
 formula with alternating signs, useless in floating point; here it is put together from
 positive terms only (see ``general``), and from it come both token buckets.
 
-Two approximations are here because they are taught, and are called estimates:
-``kingman_estimate_s`` and ``fork_join_estimate_s``.  Otherwise what has no formula and no chain
-small enough to solve is the simulator's.
+Three approximations are here because they are taught, and are called estimates:
+``kingman_estimate_s``, ``mgc_estimate`` and ``fork_join_estimate_s``.  Otherwise what has no formula
+and no chain small enough to solve is the simulator's.
 """
 
 from toolkit.theory.batches import BatchMM1, batch_fill_wait_s, batch_mm1, batch_throughput_per_s
@@ -61,6 +61,7 @@ from toolkit.theory.limits import (
     sliding_log_admits,
     token_bucket_admits,
 )
+from toolkit.theory.many import MGcEstimate, mgc_estimate
 from toolkit.theory.markov import (
     MM1,
     MMc,
@@ -132,6 +133,7 @@ __all__ = [
     "FrozenRun",
     "Hedged",
     "MDc",
+    "MGcEstimate",
     "MMc",
     "MMcK",
     "NetworkBounds",
@@ -189,6 +191,7 @@ __all__ = [
     "md1_wait_cdf",
     "mdc",
     "mg1",
+    "mgc_estimate",
     "mm1",
     "mm1_constant_orbit",
     "mm1_jobs_at",

@@ -45,6 +45,17 @@ def _wait_from_loss(blocked: float, utilisation: float) -> float:
     return blocked / (1.0 - utilisation * (1.0 - blocked))
 
 
+def waited_and_served_tail(
+    t_s: float, prob_wait: float, service_rate_per_s: float, wait_ends_per_s: float
+) -> float:
+    """Return P(wait + service > ``t_s``), where both are exponential and only some must wait."""
+    rates = service_rate_per_s, wait_ends_per_s
+    apart = (max(rates) - min(rates)) * t_s
+    # (exp(-a t) - exp(-b t)) / (b - a) without dividing nought by nought where a = b
+    both = t_s * math.exp(-min(rates) * t_s) * (-math.expm1(-apart) / apart if apart else 1.0)
+    return math.exp(-service_rate_per_s * t_s) + prob_wait * service_rate_per_s * both
+
+
 def servers_needed(offered_load: float, *, prob_wait: float) -> int:
     """Return the smallest number of servers with which at most ``prob_wait`` of the jobs wait.
 
@@ -97,13 +108,8 @@ class MMc:
 
     def sojourn_tail(self, t_s: float) -> float:
         """Return P(wait + service > ``t_s``): a service, or an exponential wait and a service."""
-        t = _check.not_negative("t_s", t_s)
         rates = self.service_rate_per_s, self._spare_per_s
-        apart = (max(rates) - min(rates)) * t
-        # (exp(-a t) - exp(-b t)) / (b - a) without dividing nought by nought where a = b
-        both = t * math.exp(-min(rates) * t) * (-math.expm1(-apart) / apart if apart else 1.0)
-        served = math.exp(-self.service_rate_per_s * t)
-        return served + self.prob_wait * self.service_rate_per_s * both
+        return waited_and_served_tail(_check.not_negative("t_s", t_s), self.prob_wait, *rates)
 
     def sojourn_quantile_s(self, p: float) -> float:
         """Return the wait and service in s that a share ``p`` of the jobs does not exceed."""

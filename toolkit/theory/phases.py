@@ -21,11 +21,14 @@ class MPH1(MG1):
     """M/G/1 whose service is in phases, and the whole law of its wait.
 
     ``residual``: the chances of the phase in which an interrupted service is found; ``moves_per_s``:
-    the rates between phases while the work ahead is done.
+    the rates between phases while the work ahead is done; ``start`` and ``phases_per_s``: the same of
+    a service.
     """
 
     residual: Array
     moves_per_s: Array
+    start: Array
+    phases_per_s: Array
 
     def wait_tail(self, t_s: float) -> float:
         """Return P(wait > ``t_s``)."""
@@ -37,6 +40,25 @@ class MPH1(MG1):
     def wait_quantile_s(self, p: float) -> float:
         """Return the wait in s that a share ``p`` of the jobs does not exceed; 0 <= p < 1."""
         return quantile(self.wait_tail, p, self.sojourn_s)
+
+    def sojourn_tail(self, t_s: float) -> float:
+        """Return P(wait + service > ``t_s``): first the phases of the wait, if any, then a service's."""
+        from scipy.linalg import expm  # noqa: PLC0415, scipy is slow to load
+
+        served = -self.moves_per_s.sum(axis=1)  # the rates at which a wait ends
+        moves = np.block(
+            [
+                [self.moves_per_s, np.outer(served, self.start)],
+                [np.zeros_like(self.moves_per_s), self.phases_per_s],
+            ]
+        )
+        rho = self.utilisation
+        first = np.concatenate([rho * self.residual, (1.0 - rho) * self.start])
+        return float((first @ expm(moves * _check.not_negative("t_s", t_s))).sum())
+
+    def sojourn_quantile_s(self, p: float) -> float:
+        """Return the wait and service in s that a share ``p`` of the jobs does not exceed."""
+        return quantile(self.sojourn_tail, p, self.sojourn_s)
 
 
 def mph1(*, arrival_rate_per_s: float, service: Law) -> MPH1:
@@ -60,6 +82,8 @@ def mph1(*, arrival_rate_per_s: float, service: Law) -> MPH1:
         **fields,
         residual=residual,
         moves_per_s=moves + solved.utilisation * np.outer(out, residual),
+        start=start,
+        phases_per_s=moves,
     )
 
 
