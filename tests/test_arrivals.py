@@ -19,6 +19,10 @@ SOURCES = {
     "bursts over a murmur": tk.OnOff(
         on_rate_per_s=9.0, mean_on_s=0.01, mean_off_s=0.02, off_rate_per_s=2.0
     ),
+    "a burst": tk.Profile(arrivals=tk.Poisson(rate_per_s=3.0), factors=(1, 8, 0.5), until_s=(5, 9)),
+    "silence, then a trace": tk.Profile(
+        arrivals=tk.Trace(times_s=np.cumsum(np.arange(300) % 7)), factors=(0, 2), until_s=(3,)
+    ),
     "trace": tk.Trace(times_s=np.cumsum(np.arange(300) % 7)),
 }
 by_source = pytest.mark.parametrize("source", SOURCES.values(), ids=SOURCES.keys())
@@ -149,6 +153,31 @@ def test_faster_sends_the_same_jobs_in_less_time(name, factor):
     assert np.allclose(gaps(source.faster(factor), 100, 3), gaps(source, 100, 3) / factor)
 
 
+@by_seed
+def test_a_profile_sends_at_each_rate_while_it_lasts(seed):
+    """Counts of a Poisson source have a variance that is their mean."""
+    source = tk.Profile(
+        arrivals=tk.Poisson(rate_per_s=50.0), factors=(1, 4, 0, 2), until_s=(40, 50, 60)
+    )
+    times_s = np.cumsum(gaps(source, 12_000, seed))
+    for start_s, end_s, rate_per_s in [(0, 40, 50), (40, 50, 200), (50, 60, 0), (60, 100, 100)]:
+        expected = rate_per_s * (end_s - start_s)
+        found = np.count_nonzero((times_s >= start_s) & (times_s < end_s))
+        assert abs(found - expected) <= 4 * math.sqrt(expected), (start_s, found)
+
+    assert source.rate_per_s == 100.0
+
+
+def test_a_profile_of_a_metronome_is_known_exactly():
+    """Ten ticks a second, three times as many from 1 s to 2 s, then ten again."""
+    ticks = tk.Renewal(law=tk.Deterministic(value_s=0.1))
+    source = tk.Profile(arrivals=ticks, factors=(1, 3, 1), until_s=(1, 2))
+    times_s = np.cumsum(gaps(source, 50, seed=0))
+    slow, quick = np.arange(1, 11) / 10, 1 + np.arange(1, 31) / 30
+
+    assert np.allclose(times_s, np.concatenate([slow, quick, 2 + slow]))
+
+
 def test_faster_bursts_last_as_long():
     """Twice the visitors at lunch do not make lunch shorter."""
     faster = BURSTS.faster(2.0)
@@ -203,6 +232,30 @@ BAD = [
     (tk.Trace, {"times_s": [0.0, NAN]}, "times_s must be finite and >= 0 s, got nan"),
     (tk.Trace, {"times_s": [0.0, INF]}, "times_s must be finite and >= 0 s, got inf"),
     (tk.Trace, {"times_s": [0, 2, 1]}, "times_s must be in order, got 1.0 s at index 2 after 2.0"),
+    (
+        tk.Profile,
+        {"arrivals": tk.Poisson(rate_per_s=1), "factors": (1, 2), "until_s": (3, 4)},
+        "factors must be one more than the times in until_s",
+    ),
+    (
+        tk.Profile,
+        {"arrivals": tk.Poisson(rate_per_s=1), "factors": (1, 2, 1), "until_s": (4, 4)},
+        "until_s must rise",
+    ),
+    (
+        tk.Profile,
+        {"arrivals": tk.Poisson(rate_per_s=1), "factors": (1, 0), "until_s": (4,)},
+        r"factors\[-1\] must be > 0, got 0",
+    ),
+    (
+        tk.Profile,
+        {
+            "arrivals": tk.Closed(users=3, think=tk.Exponential(mean_s=1)),
+            "factors": (1, 2),
+            "until_s": (4,),
+        },
+        "arrivals must be open arrivals",
+    ),
     (
         tk.OnOff,
         {"on_rate_per_s": 0, "mean_on_s": 1, "mean_off_s": 1},

@@ -60,6 +60,7 @@ GOALS = [
     (["p50 = 0.2 s", "p95=1s"], SLO(p50_s=0.2, p95_s=1.0)),
     (["success=99.9%"], SLO(success=0.999)),
     (["SUCCESS=0.5"], SLO(success=0.5)),
+    (["cost=500", "recovery=1.5s"], SLO(cost=500.0, recovery_s=1.5)),
 ]
 
 
@@ -67,7 +68,7 @@ GOALS = [
 def test_goals_are_read(texts, slo):
     parsed = parse_slo(texts)
 
-    assert {k: pytest.approx(v) for k, v in slo.targets().items()} == parsed.targets()
+    assert {k: pytest.approx(v) for k, v in slo.goals().items()} == parsed.goals()
 
 
 BAD = [
@@ -75,6 +76,8 @@ BAD = [
     (["--slo", "p99=30%"], "p99 must be a time with its unit"),
     (["--slo", "success=3ms"], "success must be a share"),
     (["--slo", "success=99.9"], "success must be from 0 to 1"),
+    (["--slo", "cost=3s"], "cost must be a number of dollars"),
+    (["--slo", "p50=2s", "--slo", "p99=1s"], "p50_s must be <= p99_s"),
     (["--slo", "p99<300ms"], "must look like p99=300ms"),
     (["--slo", "p99=1.2.3ms"], "must look like p99=300ms"),
     (["--slo", "p99=3ms", "--save", "no/such/folder/x.png"], "there is no folder"),

@@ -78,7 +78,7 @@ def test_every_design_is_named_with_its_cost_and_verdict(axes):
     words = [note.get_text().strip() for note in axes.texts]
     assert text == "Cheapest first: a underbuilt, b uncertain, c fits."
     assert words == ["underbuilt", "uncertain", "fits", "goal 200 ms"]
-    assert next(iter(axes.get_yticklabels())).get_text() == "a (cost 4)"
+    assert next(iter(axes.get_yticklabels())).get_text() == "a ($4 a month)"
     assert len({line.get_marker() for line in axes.lines if line.get_marker() != "None"}) == 2
 
 

@@ -15,8 +15,8 @@ from toolkit import (
     plots,
     simulation,
 )
-from toolkit.advice import SLO, Prices, advise
-from toolkit.arrivals import Batches, Closed, OnOff, Poisson, Renewal, Trace
+from toolkit.advice import FUTURES, SLO, Future, Parts, Prices, advise, simplest
+from toolkit.arrivals import Batches, Closed, OnOff, Poisson, Profile, Renewal, Trace
 from toolkit.backoff import (
     ConstantBackoff,
     DecorrelatedJitter,
@@ -66,6 +66,7 @@ from toolkit.loadtest import read_loadtest
 from toolkit.simulation import simulate
 
 __all__ = [
+    "FUTURES",
     "SLO",
     "AwsRetryQuota",
     "Batches",
@@ -86,6 +87,7 @@ __all__ = [
     "ExponentialBackoff",
     "FanOut",
     "FullJitter",
+    "Future",
     "Gamma",
     "GrpcThrottle",
     "Hedge",
@@ -98,10 +100,12 @@ __all__ = [
     "OnOff",
     "Outage",
     "Pareto",
+    "Parts",
     "Poisson",
     "Poll",
     "Poller",
     "Prices",
+    "Profile",
     "Push",
     "Renewal",
     "Retry",
@@ -132,6 +136,7 @@ __all__ = [
     "read_loadtest",
     "recordings",
     "replicate",
+    "simplest",
     "simulate",
     "simulation",
     "sweep",

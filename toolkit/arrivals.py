@@ -12,6 +12,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Protocol, Self
 
 import numpy as np
@@ -219,6 +220,55 @@ class Batches:
 
     def faster(self, factor: float) -> Self:
         """Return the source with batches of the same sizes ``factor`` times as often."""
+        return dataclasses.replace(self, arrivals=self.arrivals.faster(factor))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profile:
+    """Arrivals whose rate changes at stated times: a burst, a deploy, a day.
+
+    Until ``until_s[k]`` the source sends ``factors[k]`` times as fast as ``arrivals``; the last of
+    the factors, one more than there are times, holds for ever.
+    ``Profile(arrivals=Poisson(rate_per_s=60), factors=(1, 5, 1), until_s=(20, 28))``: eight seconds of
+    300 jobs/s.  A Poisson source stays one, with a rate that moves (time change; Cinlar 1975, ch. 4.7).
+    """
+
+    arrivals: Arrivals
+    factors: Sequence[float]
+    until_s: Sequence[float]
+
+    def __post_init__(self) -> None:
+        if not is_arrivals(self.arrivals) or isinstance(self.arrivals, Closed):
+            raise ValueError(f"arrivals must be open arrivals, got {self.arrivals!r}")
+        factors = tuple(_check.not_negative("factors", factor) for factor in self.factors)
+        until_s = tuple(_check.positive("until_s", time_s) for time_s in self.until_s)
+        if any(early >= late for early, late in pairwise(until_s)):
+            raise ValueError(f"until_s must rise, got {until_s} s")
+        if len(factors) != len(until_s) + 1:
+            raise ValueError(
+                f"factors must be one more than the times in until_s ({len(until_s)}), got {len(factors)}"
+            )
+        _check.positive("factors[-1]", factors[-1])
+        object.__setattr__(self, "factors", factors)
+        object.__setattr__(self, "until_s", until_s)
+
+    @property
+    def rate_per_s(self) -> float:
+        """Jobs per second in the long run: the last factor goes on for ever."""
+        return self.arrivals.rate_per_s * self.factors[-1]
+
+    def gaps_s(self, rng: np.random.Generator, n: int) -> Array:
+        """Draw ``n`` gaps in seconds: the source runs on a clock of its own, which is bent to real time."""
+        clock_s = np.cumsum(self.arrivals.gaps_s(rng, n))
+        ends_s = np.array([0.0, *self.until_s])
+        ends_clock_s = np.cumsum([0.0, *np.diff(ends_s) * self.factors[:-1]])
+        beyond_s = ends_s[-1] + (clock_s - ends_clock_s[-1]) / self.factors[-1]
+        within_s = np.interp(clock_s, ends_clock_s, ends_s)
+        times_s = np.where(clock_s > ends_clock_s[-1], beyond_s, within_s)
+        return np.diff(times_s, prepend=0.0)
+
+    def faster(self, factor: float) -> Self:
+        """Return the profile at ``factor`` times all its rates, with changes at the same times."""
         return dataclasses.replace(self, arrivals=self.arrivals.faster(factor))
 
 

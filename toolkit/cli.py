@@ -17,13 +17,20 @@ from typing import Any
 import pandas as pd
 
 from toolkit import ebpf, panels
-from toolkit.advice import SLO, advise
+from toolkit.advice import FUTURES, SLO, advise
 from toolkit.errors import ToolkitError
 from toolkit.fit import Fit, fit, staffing_name
 from toolkit.loadtest import read_loadtest, statistics
 
-_GOAL = re.compile(r"(p50|p90|p95|p99|success)\s*=\s*(\d+(?:\.\d+)?)\s*(ms|s|%|)", re.IGNORECASE)
+_GOAL = re.compile(
+    r"(p50|p90|p95|p99|success|cost|recovery)\s*=\s*(\d+(?:\.\d+)?)\s*(ms|s|%|)", re.IGNORECASE
+)
 _UNITS = {"ms": Decimal("0.001"), "%": Decimal("0.01")}
+_TIME = ("a time with its unit, ms or s", ("ms", "s"))
+_KINDS = {
+    "success": ("a share such as 0.999 or 99.9%", ("", "%")),
+    "cost": ("a number of dollars a month", ("",)),
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -79,8 +86,10 @@ def _add_lab(commands: Any) -> None:
 
 
 def _add_questions(add: Callable[..., object]) -> None:
-    goals = "p50, p90, p95, p99=300ms or success=99.9%%; more than one is allowed"
+    goals = "p50, p90, p95, p99=300ms, success=99.9%%, cost=500 ($ a month), recovery=30s; several are allowed"
     add("--slo", action="append", required=True, metavar="GOAL", help=goals)
+    futures = "also: twice and ten times the load, a burst, a lost worker, an outage"
+    add("--futures", action="store_true", help=futures)
     add("--workers", type=int, help="how many workers the measured system has, if you know")
     add("--load", type=float, default=1.0, help="times the measured load (default: 1)")
     add("--jobs", type=int, default=10_000, help="simulated requests a run (default: 10000)")
@@ -96,7 +105,7 @@ def parse_slo(goals: Iterable[str]) -> SLO:
     Raises ``ValueError`` for anything else, a time without its unit included.
 
     >>> parse_slo(["p99=300ms", "success=99.9%"])
-    SLO(p50_s=None, p90_s=None, p95_s=None, p99_s=0.3, success=0.999)
+    SLO(p50_s=None, p90_s=None, p95_s=None, p99_s=0.3, success=0.999, cost=None, recovery_s=None)
     """
     targets: dict[str, float] = {}
     for goal in goals:
@@ -104,13 +113,11 @@ def parse_slo(goals: Iterable[str]) -> SLO:
         if not match:
             raise ValueError(f"--slo must look like p99=300ms or success=99.9%, got {goal!r}")
         name, number, unit = match[1].lower(), match[2], match[3].lower()
-        is_share = name == "success"
-        if (unit in ("ms", "s")) == is_share or (unit == "" and not is_share):
-            wanted = (
-                "a share such as 0.999 or 99.9%" if is_share else "a time with its unit, ms or s"
-            )
+        wanted, units = _KINDS.get(name, _TIME)
+        if unit not in units:
             raise ValueError(f"--slo {name} must be {wanted}, got {goal!r}")
-        targets[name if is_share else f"{name}_s"] = float(Decimal(number) * _UNITS.get(unit, 1))
+        field = name if name in _KINDS else f"{name}_s"
+        targets[field] = float(Decimal(number) * _UNITS.get(unit, 1))
     return SLO(**targets)
 
 
@@ -132,12 +139,16 @@ def _advise(arguments: argparse.Namespace) -> None:
         fitted.staffings(load=arguments.load),
         slo=slo,
         current=staffing_name(fitted.workers),
+        futures=FUTURES if arguments.futures or slo.recovery_s is not None else None,
         jobs=arguments.jobs,
         replications=arguments.replications,
         seed=arguments.seed,
     )
     print(f"\nAdvice for {slo}, at {arguments.load:g} times the measured load, cheapest first")
     print(_table(_in_ms(advice.table())))
+    if advice.survival().shape[1] > 1:
+        print("\nDoes it stand what may come?")
+        print(advice.survival().to_string(index_names=False))
     print(f"\n{advice.why}")
     if arguments.save:
         arguments.save.write_bytes(panels.advised(advice, fitted).png)

@@ -59,8 +59,8 @@ def sweep(
     Raises ``ValueError`` for an argument out of range, and for a ``file`` that is not of this sweep.
     """
     _check.count("replications", replications)
-    points = _points(axes)
-    designs = [_built(build, point) for point in points]
+    grid = points(axes)
+    designs = [built(build, point) for point in grid]
     setting = Setting(jobs=jobs, seed=seed, warmup=warmup, engine=engine)
     plan = _Plan(designs, setting, replications)
     crew = crew_for(designs, engine=engine, parallel=parallel, client=client)
@@ -69,7 +69,7 @@ def sweep(
         if file is not None:
             log = stack.enter_context(closing(Logbook(file, _title(axes, plan))))
         seen = plan.carried_out(crew, log, progress=progress)
-    return _table(points, seen)
+    return _table(grid, seen)
 
 
 class _Plan(NamedTuple):
@@ -112,7 +112,7 @@ class _Plan(NamedTuple):
         return Work({str(point): self.designs[point]}, replication, self.setting)
 
 
-def _points(axes: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
+def points(axes: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
     """Return every combination of values, the last axis moving fastest."""
     if not axes:
         raise ValueError("axes must be given, such as workers=[1, 2, 4], got none")
@@ -136,7 +136,8 @@ def _different(name: str, values: Sequence[Any]) -> int:
         ) from None
 
 
-def _built(build: Callable[..., Design], point: Mapping[str, Any]) -> Design:
+def built(build: Callable[..., Design], point: Mapping[str, Any]) -> Design:
+    """Return the design that ``build`` makes of a point; an error says of which."""
     where = ", ".join(f"{name}={value!r}" for name, value in point.items())
     try:
         design = build(**point)

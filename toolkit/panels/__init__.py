@@ -6,6 +6,7 @@ and returns a sentence, and shows both; the sentence is the picture's text for s
 
 from toolkit.panels import jobs, limiter, metastable, products, refusals, retries, witnesses
 from toolkit.panels.affordable import affordable
+from toolkit.panels.frontier import frontier
 from toolkit.panels.panel import Panel
 from toolkit.panels.staffing import RETRIES, advised, checked, staffing
 
@@ -15,6 +16,7 @@ __all__ = [
     "advised",
     "affordable",
     "checked",
+    "frontier",
     "jobs",
     "limiter",
     "metastable",

@@ -6,6 +6,7 @@ Every picture carries its units on the axes and its assumptions in a caption bel
 """
 
 from toolkit.plots.designs import designs
+from toolkit.plots.frontier import frontier
 from toolkit.plots.kernel import answered, counted, histogram, ladder
 from toolkit.plots.latency import latency
 from toolkit.plots.lines import lines
@@ -24,6 +25,7 @@ __all__ = [
     "answered",
     "counted",
     "designs",
+    "frontier",
     "histogram",
     "img",
     "ladder",

@@ -14,7 +14,7 @@ from toolkit.plots.picture import GOAL, plain, two_and_five
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_VERDICT_LOOKS = {  # verdict: colour, marker; never the colour alone
+VERDICT_LOOKS = {  # verdict: colour, marker; never the colour alone
     "fits": ("#009E73", "o"),
     "overbuilt": ("#E69F00", "s"),
     "underbuilt": ("#D55E00", "X"),
@@ -34,7 +34,7 @@ def designs(axes: Axes, table: pd.DataFrame, *, target: str, goal: float) -> str
     for place, (verdict, (middle, low, high)) in enumerate(
         zip(table["verdict"], values, strict=True)
     ):
-        color, marker = _VERDICT_LOOKS[verdict]
+        color, marker = VERDICT_LOOKS[verdict]
         if math.isfinite(middle):
             axes.plot([low, high], [place, place], color=color, lw=3, solid_capstyle="butt")
             axes.plot(middle, place, color=color, marker=marker, markersize=12, ls="")
@@ -43,7 +43,7 @@ def designs(axes: Axes, table: pd.DataFrame, *, target: str, goal: float) -> str
     axes.axvline(shown, color=GOAL, ls="--")
     text = f" goal {shown:g}{' ms' if is_time else ''}"
     axes.annotate(text, (shown, -0.5), color=GOAL, va="bottom", annotation_clip=False)
-    labels = [f"{name} (cost {cost:g})" for name, cost in table["cost"].items()]
+    labels = [f"{name} (${cost:,.0f} a month)" for name, cost in table["cost"].items()]
     axes.set_yticks(range(len(table)), labels)
     axes.set_ylim(-0.6, len(table) - 0.4)
     _value_axis(axes, np.append(values[np.isfinite(values)], shown), is_time=is_time)

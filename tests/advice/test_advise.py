@@ -6,7 +6,7 @@ import pytest
 from fakes import pool
 
 import toolkit as tk
-from toolkit.advice import settle_by_order
+from toolkit.advice.judging import settled_by_order
 
 
 def staffed(*numbers, rate_per_s=140.0, **more):
@@ -67,14 +67,13 @@ def test_no_design_that_meets_the_goal_is_said_with_the_nearest():
 def test_fewer_workers_cannot_do_what_more_cannot():
     """A short noisy run may leave a small pool in doubt; a larger one that misses settles it."""
     designs = staffed(3, 30) | {"other work": pool(3, 140, tk.Exponential(mean_s=0.01))}
-    rows = {name: {"verdict": "uncertain"} for name in designs} | {
-        "30 workers": {"verdict": "misses"}
+    answers = dict.fromkeys(designs, "uncertain") | {"30 workers": "misses"}
+
+    assert settled_by_order(answers, designs) == {
+        "3 workers": "misses",
+        "30 workers": "misses",
+        "other work": "uncertain",
     }
-
-    settle_by_order(rows, designs)
-
-    verdicts = {name: row["verdict"] for name, row in rows.items()}
-    assert verdicts == {"3 workers": "misses", "30 workers": "misses", "other work": "uncertain"}
 
 
 def test_work_that_is_too_slow_by_itself_is_said():
@@ -116,8 +115,9 @@ def test_prices_decide_what_is_simple():
     slo = tk.SLO(p99_s=5.0)
 
     assert advised(designs, slo).choice == "one stage"
-    assert advised(designs, slo, prices=tk.Prices(stage=0.0, worker=0.0)).table()["cost"].max() == 0
-    assert tk.Prices().of(designs["two stages"]) == 2 * 3 + 4
+    free = tk.Prices(**dict.fromkeys(("worker", "hop", "deploy_unit", "failure_mode"), 0.0))
+    assert advised(designs, slo, prices=free).table()["cost"].max() == 0
+    assert advised(designs, slo, prices=tk.Prices(hop=0.0)).choice == "one stage"
 
 
 BAD_GOALS = [
@@ -125,6 +125,9 @@ BAD_GOALS = [
     ({"p99_s": -1}, "p99_s must be > 0, got -1"),
     ({"p99_s": float("nan")}, "p99_s must be a finite number, got nan"),
     ({"success": 99.9}, "success must be from 0 to 1, got 99.9"),
+    ({"cost": -1}, "cost must be >= 0, got -1"),
+    ({"recovery_s": 0}, "recovery_s must be > 0, got 0"),
+    ({"p50_s": 0.3, "p99_s": 0.1}, r"p50_s must be <= p99_s \(0.1 s\).*got 0.3"),
 ]
 
 
@@ -141,3 +144,65 @@ def test_bad_questions_are_refused():
         advised({}, tk.SLO(p99_s=1.0))
     with pytest.raises(ValueError, match="worker must be >= 0, got -1"):
         tk.Prices(worker=-1)
+
+
+def test_a_price_above_the_ceiling_misses_and_is_said():
+    """A ceiling is a goal like the others, though it needs no simulation."""
+    designs = staffed(4, 5)
+    ceiling = tk.Prices().of(designs["4 workers"]) - 1
+    advice = advised(designs, tk.SLO(p99_s=0.2, cost=ceiling))
+
+    assert advice.choice is None
+    assert "the nearest is 4 workers" in advice.why
+    assert "It costs $1 a month too much." in advice.why
+    assert advised(designs, tk.SLO(p99_s=0.2, cost=ceiling + 2)).choice == "4 workers"
+
+
+def test_a_ceiling_alone_is_a_goal():
+    advice = advised(staffed(3, 4), tk.SLO(cost=1_000))
+
+    assert advice.choice == "3 workers"
+
+
+def test_what_could_go_is_what_the_goal_is_met_without():
+    """Ten workers where five do, and retries that nobody needs: both could go, the dearer is named."""
+    retry = tk.Retry(max_retries=3, backoff=tk.ConstantBackoff(delay_s=0.1))
+    advice = advised(staffed(10, retry=retry), tk.SLO(p99_s=0.2), current="10 workers")
+
+    assert set(advice.spare.parts) == {"a worker of work", "the retries of work"}
+    assert "Of 10 workers, the retries of work could go: that saves" in advice.why
+    assert advised(staffed(4), tk.SLO(p99_s=0.12), replications=8).spare.parts == {}
+
+
+def test_a_stage_goes_only_if_its_owner_allows_it():
+    hop = tk.Stage(name="hop", service=tk.Deterministic(value_s=0.001), workers=4)
+    design = pool(4, 60)
+    designs = {"two": dataclasses.replace(design, stages=[hop, *design.stages])}
+
+    assert "the stage hop" not in advised(designs, tk.SLO(p99_s=0.3)).spare.parts
+    allowed = advised(designs, tk.SLO(p99_s=0.3), optional=["hop"]).spare
+    assert next(iter(allowed.parts)) == "the stage hop"
+
+
+def test_stated_parts_replace_what_a_design_says():
+    """The paper knows nothing of lines of code and pages at night."""
+    designs = staffed(4, 5)
+    parts = {"4 workers": tk.Parts(workers=4, lines=10_000, pages=2)}
+    advice = advised(designs, tk.SLO(p99_s=0.2), parts=parts)
+
+    assert advice.choice == "5 workers"
+    assert advice.table().loc["4 workers", "cost"] == tk.Prices().of(parts["4 workers"])
+    with pytest.raises(ValueError, match="parts must be of the designs"):
+        advised(designs, tk.SLO(p99_s=0.2), parts={"six": tk.Parts()})
+
+
+def test_the_frontier_is_where_nothing_cheaper_is_as_good():
+    advice = advised(staffed(3, 4, 5), tk.SLO(p99_s=0.12), replications=8)
+    rows = advice.frontier()
+    best = float("inf")
+    for cost, p99_s, on_frontier in rows[["cost", "p99_s", "on_frontier"]].itertuples(index=False):
+        assert on_frontier == (p99_s < best), cost
+        best = min(best, p99_s)
+
+    with pytest.raises(ValueError, match="target must be one of p99_s, survives"):
+        advice.frontier("p50_s")
