@@ -203,6 +203,8 @@ def test_the_frontier_is_where_nothing_cheaper_is_as_good():
     for cost, p99_s, on_frontier in rows[["cost", "p99_s", "on_frontier"]].itertuples(index=False):
         assert on_frontier == (p99_s < best), cost
         best = min(best, p99_s)
+    first, *others = advice.frontier("survives")["on_frontier"]
+    assert (first, others) == (True, [True, False])  # 3 workers stand nothing; 5 are as good as 4
 
     with pytest.raises(ValueError, match="target must be one of p99_s, survives"):
         advice.frontier("p50_s")

@@ -44,6 +44,7 @@ def test_every_part_that_can_be_switched_on_is_counted():
         assert dataclasses.astuple(more) > dataclasses.astuple(plain), name
     delivered = pool(4, 100, delivery=tk.Delivery(prefetch=1))
     assert tk.Parts.of(delivered).state_stores == 1
+    assert tk.Parts.of(delivered).failure_modes == plain.failure_modes + 1  # a store can fail, too
 
 
 PRICE = st.floats(min_value=1, max_value=500)

@@ -168,6 +168,28 @@ def test_it_stops_at_the_first_that_meets_the_goal():
     assert "with a confidence of 95% no verdict is wrong" in advice.why
 
 
+def test_the_order_of_the_space_does_not_matter_but_for_equal_prices():
+    build = partial(queue, rate_per_s=3.0)
+    orders = ([7, 4, 6, 5], [4, 5, 6, 7])
+    found = [tk.simplest(build, slo=tk.SLO(p90_s=4.0), workers=order, **QUICK) for order in orders]
+
+    assert found[0].choice == found[1].choice
+    assert list(found[0].comparison.replications) == list(found[1].comparison.replications)
+
+
+def test_replications_are_doubled_while_the_answer_is_in_doubt():
+    """The goal is 2% away: two replications cannot tell, some more can."""
+    goal_s = 1.02 * quantile_s(4, 3.0, 50)
+    ask = partial(tk.simplest, partial(queue, rate_per_s=3.0), slo=tk.SLO(p50_s=goal_s), **QUICK)
+    few = ask(workers=[4], replications=2, max_replications=2)
+    many = ask(workers=[4], replications=2, max_replications=1_024)
+
+    assert few.choice is None
+    assert "workers=4 might do" in few.why
+    assert many.choice == "workers=4"
+    assert len(many.comparison.replications["workers=4"].figures) > 2
+
+
 def test_what_a_larger_one_has_missed_is_not_simulated():
     """Cheap workers and a dear cap: the small designs come after a larger one that missed."""
     slo = tk.SLO(p99_s=0.5)  # the work itself takes longer
