@@ -40,13 +40,14 @@ ORDER = [
 ]
 SPECIAL = {
     "loadtest": {"errors", "_check", "_say"},
+    "exhibits": {"errors", "_check"},
     "plots": {"laws", "_say"},  # for the name of an array's type
     "inference": {"loadtest"},
     "fit": {"loadtest"},
     "panels": {"plots", "loadtest"},
     "cli": {"plots", "loadtest"},
 }
-"""What a part may know beside the rows before its own; ``loadtest`` and ``plots`` are in no row."""
+"""What a part may know beside the rows before its own; ``loadtest``, ``exhibits`` and ``plots`` are in no row."""
 
 
 def part(name):

@@ -125,6 +125,7 @@ __all__ = [
     "design",
     "ebpf",
     "errors",
+    "exhibits",
     "experiments",
     "fit",
     "intervals",
@@ -144,7 +145,7 @@ __all__ = [
     "theory",
 ]
 
-_WHEN_ASKED_FOR = ("ebpf", "lessons", "panels", "recordings", "systems", "theory")
+_WHEN_ASKED_FOR = ("ebpf", "exhibits", "lessons", "panels", "recordings", "systems", "theory")
 
 
 def __getattr__(name: str) -> ModuleType:

@@ -11,6 +11,7 @@ from toolkit.plots.kernel import answered, counted, histogram, ladder
 from toolkit.plots.latency import latency
 from toolkit.plots.lines import lines
 from toolkit.plots.picture import GOAL, GUESS, MEASURED, PREDICTED, Picture, img, picture
+from toolkit.plots.ratios import ratios
 from toolkit.plots.sketch import Sketch
 from toolkit.plots.timeline import timeline
 from toolkit.plots.waits import waits
@@ -32,6 +33,7 @@ __all__ = [
     "latency",
     "lines",
     "picture",
+    "ratios",
     "timeline",
     "waits",
 ]
