@@ -35,6 +35,10 @@ MOVES = {
         lambda: panels.retries.retries(jobs=60),
         {"failure": (0.4,), "max_retries": (1, 5), "figure": tuple(panels.retries.FIGURES)},
     ),
+    "knee": (
+        lambda: panels.waiting.knee(jobs=100, runs=2),
+        {"load": (0.75,), "workers": (2, 12), "scv": (0, 4)},
+    ),
     "loads": (panels.jobs.loads, {"product": ("Sidekiq", "Celery on RabbitMQ")}),
 }
 

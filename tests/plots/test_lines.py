@@ -65,6 +65,22 @@ def test_a_band_lies_around_its_curve_and_marks_go_across():
     assert picture.text.endswith("down 4 to 1; your guess 2.5.")
 
 
+def test_what_runs_gave_is_a_point_with_a_bar_in_the_curves_colour():
+    """And the curve leaves its markers to the points."""
+    x = np.array([1.0, 2.0])
+    _, axes = drawn(ranges={"down": (x, np.array([[1.0, 3.0, 8.0], [5.0, 5.0, 5.0]]))})
+    [bars] = axes.containers
+    middle, _, [bar] = bars
+    curves = {line.get_label(): line for line in axes.get_lines()}
+
+    assert list(middle.get_ydata()) == [4.0, 5.0]
+    assert [part[:, 1].tolist() for part in bar.get_segments()] == [[1.0, 8.0], [5.0, 5.0]]
+    assert middle.get_color() == curves["down"].get_color() != curves["up"].get_color()
+    assert curves["down"].get_marker() in ("", "None")
+    assert curves["up"].get_marker() == "o"
+    assert "down, simulated" in [text.get_text() for text in axes.get_legend().get_texts()]
+
+
 def test_no_two_of_eight_curves_look_alike():
     x = np.array([1.0, 2.0])
     axes = []

@@ -13,6 +13,7 @@ from typing import Any
 
 from toolkit.lessons import (
     notebook_00,
+    notebook_01,
     notebook_02,
     notebook_03,
     notebook_04,
@@ -24,6 +25,7 @@ from toolkit.lessons.prediction import Prediction, predict
 
 QUESTIONS: dict[str, Callable[..., Feedback]] = {
     **notebook_00.QUESTIONS,
+    **notebook_01.QUESTIONS,
     **notebook_02.QUESTIONS,
     **notebook_03.QUESTIONS,
     **notebook_04.QUESTIONS,

@@ -4,7 +4,18 @@ A panel does no arithmetic.  It hands the values of its controls to a function t
 and returns a sentence, and shows both; the sentence is the picture's text for screen readers too.
 """
 
-from toolkit.panels import jobs, limiter, metastable, products, refusals, retries, witnesses
+from toolkit.panels import (
+    capstone,
+    evidence,
+    jobs,
+    limiter,
+    metastable,
+    products,
+    refusals,
+    retries,
+    waiting,
+    witnesses,
+)
 from toolkit.panels.affordable import affordable
 from toolkit.panels.frontier import frontier
 from toolkit.panels.panel import Panel
@@ -15,7 +26,9 @@ __all__ = [
     "Panel",
     "advised",
     "affordable",
+    "capstone",
     "checked",
+    "evidence",
     "frontier",
     "jobs",
     "limiter",
@@ -24,5 +37,6 @@ __all__ = [
     "refusals",
     "retries",
     "staffing",
+    "waiting",
     "witnesses",
 ]

@@ -42,16 +42,20 @@ def lines(
     level: tuple[str, float] | None = None,
     guess: float | None = None,
     guess_y: float | None = None,
+    ranges: Mapping[str, tuple[Array, Array]] | None = None,
 ) -> str:
     """Draw ``curves``, name to (x, y), and return their ends in a sentence.
 
     ``bands`` maps a curve's name to its lowest and highest y; ``spans`` shades and names stretches of x;
     ``marks`` maps a name to a line across, ``("x", value)`` or ``("y", value)``; ``level`` is one at y;
-    ``guess`` is the learner's guess, a value of x; ``guess_y`` is one of y.
+    ``guess`` is the learner's guess, a value of x; ``guess_y`` is one of y;
+    ``ranges`` maps a curve's name to what runs gave, x and a row of values for each x: their mean is
+    a point in the curve's colour, with a bar from the lowest to the highest.
     """
     for name, (start, end) in (spans or {}).items():
         axes.axvspan(start, end, color="#999999", alpha=0.25, lw=0, label=name)
-    said = _curves(axes, curves, bands or {})
+    said = _curves(axes, curves, bands or {}, bare=set(ranges or {}))
+    _points(axes, list(curves), ranges or {})
     _across(axes, {**(marks or {}), **({level[0]: ("y", level[1])} if level else {})})
     said += _guesses(axes, guess, guess_y)
     _scales(axes, curves, log_x=log_x, log_y=log_y)
@@ -65,16 +69,30 @@ def _curves(
     axes: Axes,
     curves: Mapping[str, tuple[Array, Array]],
     bands: Mapping[str, tuple[Array, Array]],
+    bare: set[str],
 ) -> list[str]:
-    """Draw the curves and return the ends of each in words."""
+    """Draw the curves, ``bare`` ones without markers, and return the ends of each in words."""
     said = []
     for (name, (x, y)), (color, dash, marker) in zip(curves.items(), _LOOKS, strict=False):
         every = max(1, len(x) // 12)
-        axes.plot(x, y, color=color, ls=dash, marker=marker, markevery=every, label=name)
+        mark = "" if name in bare else marker
+        axes.plot(x, y, color=color, ls=dash, marker=mark, markevery=every, label=name)
         if name in bands:
             axes.fill_between(x, *bands[name], color=color, alpha=0.15, lw=0)
         said.append(f"{name} {_ends(np.asarray(y, dtype=float))}")
     return said
+
+
+def _points(axes: Axes, names: list[str], ranges: Mapping[str, tuple[Array, Array]]) -> None:
+    """Draw the mean and the range of runs, hollow, so that a curve is seen through them."""
+    for name, (x, runs) in ranges.items():
+        color, _, marker = _LOOKS[names.index(name)]
+        middle = runs.mean(axis=1)
+        reach = np.abs(np.array([runs.min(axis=1), runs.max(axis=1)]) - middle)
+        axes.errorbar(
+            x, middle, reach, color=color, ls="", marker=marker, mfc="white", mew=1.8, ms=9,
+            elinewidth=1.8, capsize=5, zorder=3, label=f"{name}, simulated",
+        )  # fmt: skip
 
 
 def _ends(y: Array) -> str:
