@@ -44,6 +44,7 @@ SPECIAL = {
     "plots": {"laws", "_say"},  # for the name of an array's type
     "inference": {"loadtest"},
     "fit": {"loadtest"},
+    "advice": {"loadtest"},  # a fit is tried on a test
     "panels": {"plots", "loadtest"},
     "cli": {"plots", "loadtest"},
 }

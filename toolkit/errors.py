@@ -12,6 +12,10 @@ so that a caller can catch it without catching mistakes in a program::
 class ToolkitError(Exception):
     """The base of every error that is about the world, not about an argument."""
 
+    def _render_traceback_(self) -> list[str]:
+        """Say it in a notebook without the way through our own code, which is not at fault."""
+        return [f"{type(self).__name__}: {self}"]
+
 
 class LoadTestError(ToolkitError):
     """A load-test file that cannot be read; the message names file, line, rule and remedy."""

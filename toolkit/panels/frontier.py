@@ -20,7 +20,7 @@ def frontier(advice: Advice, target: str | None = None) -> Picture:
     wanted = target or next(iter(advice.slo.targets()), "survives")
 
     def draw(axes: Axes) -> str:
-        axes.set_title(f"What more money buys: {advice.slo}")
+        axes.set_title("What more money buys")
         goal = advice.slo.targets().get(wanted)
         return plots.frontier(axes, advice.frontier(wanted), target=wanted, goal=goal)
 
@@ -31,9 +31,7 @@ def frontier(advice: Advice, target: str | None = None) -> Picture:
         return said
 
     both = wanted != "survives" and advice.survival().shape[1] > 1
-    caption = (
-        "Mean of the runs and its interval; the line joins designs that nothing cheaper equals."
-    )
+    caption = f"Goal: {advice.slo}. Mean of the runs and its interval; the line joins designs that nothing cheaper equals."
     if both:
         caption += f" Futures: {', '.join(advice.survival())}."
     return plots.picture(draw, caption=caption, below=below if both else None)

@@ -5,6 +5,7 @@ Nothing here knows a model: times come in as numbers, in the unit that the name 
 Every picture carries its units on the axes and its assumptions in a caption below.
 """
 
+from toolkit.plots.agreement import agreement
 from toolkit.plots.designs import designs
 from toolkit.plots.frontier import frontier
 from toolkit.plots.kernel import answered, counted, histogram, ladder
@@ -23,6 +24,7 @@ __all__ = [
     "PREDICTED",
     "Picture",
     "Sketch",
+    "agreement",
     "answered",
     "counted",
     "designs",
