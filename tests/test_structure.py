@@ -33,6 +33,7 @@ ORDER = [
     {"inference"},
     {"fit"},
     {"advice"},
+    {"twins"},
     {"lessons"},
     {"panels"},
     {"cli"},
@@ -45,6 +46,7 @@ SPECIAL = {
     "inference": {"loadtest"},
     "fit": {"loadtest"},
     "advice": {"loadtest"},  # a fit is tried on a test
+    "twins": {"loadtest"},
     "panels": {"plots", "loadtest"},
     "cli": {"plots", "loadtest"},
 }

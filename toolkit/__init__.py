@@ -143,9 +143,19 @@ __all__ = [
     "sweep",
     "systems",
     "theory",
+    "twins",
 ]
 
-_WHEN_ASKED_FOR = ("ebpf", "exhibits", "lessons", "panels", "recordings", "systems", "theory")
+_WHEN_ASKED_FOR = (
+    "ebpf",
+    "exhibits",
+    "lessons",
+    "panels",
+    "recordings",
+    "systems",
+    "theory",
+    "twins",
+)
 
 
 def __getattr__(name: str) -> ModuleType:
