@@ -19,6 +19,7 @@ from toolkit.lessons import (
     notebook_04,
     notebook_05,
     notebook_07,
+    notebook_09,
 )
 from toolkit.lessons.feedback import Feedback
 from toolkit.lessons.prediction import Prediction, predict
@@ -31,6 +32,7 @@ QUESTIONS: dict[str, Callable[..., Feedback]] = {
     **notebook_04.QUESTIONS,
     **notebook_05.QUESTIONS,
     **notebook_07.QUESTIONS,
+    **notebook_09.QUESTIONS,
 }
 
 
