@@ -62,7 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     advice.set_defaults(run=_advise)
     for command in (read, advice):
         add = command.add_argument
-        add("file", type=Path, help="a JMeter CSV (.jtl) or a Gatling simulation.log")
+        add("file", type=Path, help="a file of JMeter (CSV), Gatling, h2load or tsung")
         add("--tool", default="auto", help="the tool that wrote it (default: look and see)")
         add("--tz", default="UTC", help="zone of times that carry none (default: UTC)")
     _add_questions(advice.add_argument)

@@ -210,10 +210,3 @@ def test_a_log_without_requests_is_no_test(write):
     """The run was stopped before anything was sent."""
     with pytest.raises(LoadTestError, match="no REQUEST line"):
         read_loadtest(write(RUN))
-
-
-@pytest.mark.parametrize("argument", [{"timestamp": "end"}, {"columns": ["a"], "tool": "gatling"}])
-def test_arguments_for_jmeter_are_refused(write, argument):
-    """Ignoring them would look like obeying them."""
-    with pytest.raises(ValueError, match="for JMeter"):
-        read_loadtest(write(log(request())), **argument)

@@ -16,12 +16,20 @@ JTL = (
     f"timeStamp,elapsed,label,success,responseMessage\n{T0},10,a <b>,true,OK\n{T0},30,b,false,no\n"
 )
 GATLING = f"RUN\tSim\tsim\t{T0}\t \t3.9.5\nREQUEST\t\tHome\t{T0}\t{T0 + 5}\tOK\t \n"
+H2LOAD = f"{T0}000\t200\t5000\n"
+TSUNG = (
+    "#date;pid;id;http method;host;URL;HTTP status;size;duration;transaction;match;error;tag\n"
+    f"{T0 / 1000};<0.194.0>;1;get;h;/;200;172;5.000;-;;;\n"
+)
+FILES = {"jmeter": JTL, "gatling": GATLING, "h2load": H2LOAD, "tsung": TSUNG}
 
 
-@pytest.mark.parametrize(("content", "tool"), [(JTL, "jmeter"), (GATLING, "gatling")])
+@pytest.mark.parametrize("tool", FILES)
 @pytest.mark.parametrize("name", ["results.jtl", "simulation.log", "download (1).txt"])
-def test_the_content_decides_and_not_the_name(write, content, tool, name):
+def test_the_content_decides_and_not_the_name(write, tool, name):
     """Files are renamed on their way to the person who reads them."""
+    content = FILES[tool]
+
     assert read_loadtest(write(content, name)).tool == tool
     assert read_loadtest(str(write(content, name)), tool=tool).tool == tool
 
@@ -59,7 +67,7 @@ BINARY = b"\0\0\0\0\x063.13.5\0\0\0\0\x03Sim\0"
         ('{"type":"Metric"}\n', ['{"type":"Metric"}']),
     ],
 )
-@pytest.mark.parametrize("tool", ["auto", "jmeter", "gatling"])
+@pytest.mark.parametrize("tool", ["auto", *FILES])
 def test_a_file_of_another_kind_is_refused_in_two_lines(write, content, words, tool):
     """What was seen, what would be understood, what to do; never a traceback of pandas."""
     path = write(content)
@@ -72,6 +80,15 @@ def test_a_file_of_another_kind_is_refused_in_two_lines(write, content, words, t
     assert message.count("\n") <= 1
     if tool == "auto":
         assert [word for word in words if word not in message] == []
+
+
+@pytest.mark.parametrize("tool", ["gatling", "h2load", "tsung"])
+def test_arguments_for_jmeter_are_refused_by_the_others(write, tool):
+    """Ignoring them would look like obeying them."""
+    with pytest.raises(ValueError, match=r"timestamp= and columns= are for JMeter; .* neither"):
+        read_loadtest(write(FILES[tool]), timestamp="end")
+    with pytest.raises(ValueError, match="are for JMeter"):
+        read_loadtest(write(FILES[tool]), tool=tool, columns=["timeStamp", "elapsed"])
 
 
 def test_a_jtl_is_no_gatling_log_even_when_insisted_on(write):
@@ -95,7 +112,7 @@ def test_a_folder_is_told_apart_from_a_file(tmp_path):
 @pytest.mark.parametrize(
     ("argument", "message"),
     [
-        ({"tool": "k9"}, "tool must be one of auto, jmeter, gatling, got 'k9'"),
+        ({"tool": "k9"}, "tool must be one of auto, jmeter, gatling, h2load, tsung, got 'k9'"),
         ({"tz": "Berlin"}, "tz must be a time zone .* got 'Berlin'"),
         ({"tz": "../etc"}, "tz must be a time zone"),
         ({"tz": ""}, "tz must be a time zone"),
@@ -108,7 +125,7 @@ def test_a_wrong_argument_is_a_value_error(write, argument, message):
         read_loadtest(write(JTL), **argument)
 
 
-@pytest.mark.parametrize("content", [JTL, GATLING])
+@pytest.mark.parametrize("content", FILES.values())
 def test_the_frame_keeps_the_order_and_types_of_the_schema(write, content):
     """Code that works on one tool's table works on the other's."""
     frame = read_loadtest(write(content)).requests

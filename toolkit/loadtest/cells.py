@@ -52,12 +52,14 @@ class Cells:
             line=self.line_of(int(raw.index[row])),
         )
 
-    def number(self, raw: pd.Series, *, most: float, rule: str, whole: bool = False) -> pd.Series:
-        """Return a column as numbers from 0 to ``most``; ``rule`` says so in words."""
+    def number(
+        self, raw: pd.Series, *, least: float = 0, most: float, rule: str, whole: bool = False
+    ) -> pd.Series:
+        """Return a column as numbers from ``least`` to ``most``; ``rule`` says so in words."""
         # A column of true/false is numeric for pandas, but no count or duration is.
         text = raw if is_numeric_dtype(raw) and not is_bool_dtype(raw) else raw.astype("str")
         values = pd.to_numeric(text, errors="coerce")
-        bad = ~((values >= 0) & (values <= most))  # NaN fails every comparison
+        bad = ~((values >= least) & (values <= most))  # NaN fails every comparison
         if whole and is_float_dtype(values):
             bad |= values % 1 != 0
         if bad.any():

@@ -12,7 +12,7 @@ import zoneinfo
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from toolkit.loadtest.readers import gatling_text, jmeter_csv
+from toolkit.loadtest.readers import gatling_text, h2load_log, jmeter_csv, tsung_dump
 from toolkit.loadtest.readers.jmeter_layout import REQUIRED
 from toolkit.loadtest.source import Source, load
 
@@ -38,7 +38,7 @@ class _Reader(Protocol):
     def read(self, source: Source) -> LoadTest: ...
 
 
-_READERS: tuple[_Reader, ...] = (jmeter_csv, gatling_text)
+_READERS: tuple[_Reader, ...] = (jmeter_csv, gatling_text, h2load_log, tsung_dump)
 
 
 def read_loadtest(
@@ -51,7 +51,7 @@ def read_loadtest(
 ) -> LoadTest:
     """Read the result file of a load test; ``.gz`` is unpacked.
 
-    ``tool`` is ``"auto"`` (look at the file), ``"jmeter"`` or ``"gatling"``.
+    ``tool`` is ``"auto"`` (look at the file), ``"jmeter"``, ``"gatling"``, ``"h2load"`` or ``"tsung"``.
     ``tz`` is the zone of times that carry none, such as ``"Europe/Berlin"``; epoch times need none.
     ``timestamp`` says whether JMeter's ``timeStamp`` is the ``"start"`` of a sample (as shipped) or
     its ``"end"`` (``sampleresult.timestamp.start=false``).
@@ -64,7 +64,10 @@ def read_loadtest(
     _check_arguments(tool, tz, timestamp)
     names = None if columns is None else tuple(columns)
     source = load(Path(path), tz=tz, timestamp=timestamp, columns=names)
-    return _reader_of(source, tool).read(source)
+    reader = _reader_of(source, tool)
+    if reader is not jmeter_csv and (timestamp != "start" or columns is not None):
+        raise ValueError(f"timestamp= and columns= are for JMeter; {reader.NAME} needs neither")
+    return reader.read(source)
 
 
 def _check_arguments(tool: str, tz: str, timestamp: str) -> None:

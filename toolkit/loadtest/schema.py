@@ -39,7 +39,7 @@ COLUMNS = (
     Column("start", _UTC_TIME, True, "when the request was sent"),
     Column("end", _UTC_TIME, True, "when its last byte was there: start + elapsed_ms"),
     Column("elapsed_ms", "float64", True, "how long it took, ms"),
-    Column("label", "str", True, "what was asked: JMeter's label, Gatling's request name"),
+    Column("label", "str", True, "what was asked: a label, a request's name, a tag or a URL"),
     Column("group", "str", False, "the groups around it, outermost first, joined by ' / '"),
     Column("success", "bool", True, "the tool's verdict, assertions included"),
     Column("code", "str", False, "response code; text, as it may be no number"),
@@ -48,14 +48,14 @@ COLUMNS = (
     Column("sent_bytes", "int64", False, "sent, headers and body"),
     Column("latency_ms", "float64", False, "start to first byte, connecting included, ms"),
     Column("connect_ms", "float64", False, "start to an open connection, TLS included, ms"),
-    Column("thread", "str", False, "the virtual user: JMeter's thread, Gatling's user id"),
+    Column("thread", "str", False, "the virtual user: JMeter's thread, others' user id"),
     Column("active_threads", "int64", False, "threads alive when the request ended"),
     Column("is_controller", "bool", True, "a sum of other rows, not a request of its own"),
     Column("level", "int64", True, "0: asked for by the plan itself; deeper: a part of a request"),
 )
 
 
-def tidy(values: Mapping[str, pd.Series | np.ndarray | int | bool]) -> pd.DataFrame:
+def tidy(values: Mapping[str, pd.Series | np.ndarray | int | bool | str]) -> pd.DataFrame:
     """Return a frame of the known columns in their order and dtype; absent ones stay absent."""
     present = {c.name: c.dtype for c in COLUMNS if c.name in values}
     missing = [c.name for c in COLUMNS if c.always and c.name not in present]
@@ -81,9 +81,10 @@ def span(start_ns: pd.Series, elapsed_ms: pd.Series) -> dict[str, pd.Series]:
 class LoadTest:
     """A load test that was read from a file.
 
-    ``requests`` has a row for each record, columns as in ``COLUMNS``; ``tool`` is ``"jmeter"`` or
-    ``"gatling"``; ``version`` is the tool's, ``None`` when the file does not tell; ``warnings``
-    lists every guess and every row left out; ``source`` is the file.
+    ``requests`` has a row for each record, columns as in ``COLUMNS``; ``tool`` is ``"jmeter"``,
+    ``"gatling"``, ``"h2load"`` or ``"tsung"``; ``version`` is the tool's, ``None`` when the file
+    does not tell; ``warnings`` lists every guess, every row left out and what such a file never
+    tells; ``source`` is the file.
     ``users`` (Gatling; otherwise ``None``) has a row for each virtual user that started or ended:
     ``time`` (UTC), ``event`` (``"start"`` or ``"end"``), ``scenario``.
     """

@@ -83,7 +83,8 @@ def _bytes(path: Path) -> bytes:
         raise LoadTestError(f"{path}: there is no such file") from None
     except IsADirectoryError:
         raise LoadTestError(
-            f"{path}: this is a folder; name the file in it, such as results.jtl or simulation.log"
+            f"{path}: this is a folder; name the file in it, such as results.jtl, simulation.log or "
+            "tsung.dump"
         ) from None
     except OSError as error:
         raise LoadTestError(f"{path}: cannot be opened: {error.strerror}") from None

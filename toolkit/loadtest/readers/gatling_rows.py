@@ -15,18 +15,15 @@ anchor a user event are ``START`` and ``END``.
 
 from __future__ import annotations
 
-import io
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from toolkit.loadtest.cells import Cells
+from toolkit.loadtest.lines import Lines, checks, table
 from toolkit.loadtest.schema import span
 
 if TYPE_CHECKING:
     from toolkit.loadtest.source import Source
-
-Lines = dict[int, str]  # line number -> line
 
 _UNMATCHED = -(2**63)  # the end of a request whose answer never came: Scala's Long.MinValue
 _TEXT = ("groups", "name", "user", "status", "message", "scenario", "event")
@@ -49,7 +46,7 @@ def requests(source: Source, lines: Lines) -> tuple[pd.DataFrame, list[str]]:
     places |= {"status": at, "message": at + 1}
     if start > 3:
         places["user"] = start - 3
-    raw = _table(lines, places)
+    raw = table(lines, places, text=_TEXT)
     unmatched = pd.to_numeric(raw["end"], errors="coerce") == _UNMATCHED
     dropped = int(unmatched.sum())
     notes = [f"{dropped} requests without an answer (unmatched) were dropped"] if dropped else []
@@ -65,7 +62,7 @@ def requests(source: Source, lines: Lines) -> tuple[pd.DataFrame, list[str]]:
 def groups(source: Source, lines: Lines) -> pd.DataFrame:
     """Return the groups as controllers: named by the innermost, inside the ones around it."""
     at = _anchor(source, lines, times=3)
-    raw = _table(lines, {"groups": at - 4, "start": at - 3, "end": at - 2, "status": at})
+    raw = table(lines, {"groups": at - 4, "start": at - 3, "end": at - 2, "status": at}, text=_TEXT)
     path = raw["groups"].astype("str").str.rpartition(",")
     frame = _common(source, raw).assign(label=path[2], is_controller=True, message="")
     frame["group"] = path[0].str.replace(",", " / ")
@@ -80,11 +77,11 @@ def users(source: Source, lines: Lines) -> pd.DataFrame:
     if at is None:
         raise source.error("a USER line must have START or END", line=number)
     # Before 3.4 an END line repeats the start first.
-    raw = _table(lines, {"scenario": 1, "event": at, "start": at + 1, "end": at + 2})
+    raw = table(lines, {"scenario": 1, "event": at, "start": at + 1, "end": at + 2}, text=_TEXT)
     event = raw["event"].astype("str")
     late = raw["end"].astype("str")
     raw["time"] = raw["start"].astype("str").mask((event == "END") & (late != ""), late)
-    time, _ = _cells(source).instants(raw["time"])
+    time, _ = checks(source).instants(raw["time"])
     frame = pd.DataFrame({"time": pd.to_datetime(time, unit="ns", utc=True)})
     frame["event"] = event.str.lower()
     frame["scenario"] = raw["scenario"].astype("str")
@@ -93,7 +90,7 @@ def users(source: Source, lines: Lines) -> pd.DataFrame:
 
 def _common(source: Source, raw: pd.DataFrame) -> pd.DataFrame:
     """Return what requests and groups share: times, success, level."""
-    cells = _cells(source)
+    cells = checks(source)
     bad = ~raw["status"].isin(["OK", "KO"])
     if bad.any():
         line = int(bad.idxmax())
@@ -125,25 +122,3 @@ def _anchor(source: Source, lines: Lines, *, times: int) -> int:
 
 def _is_old(source: Source) -> bool:
     return source.head.split(b"\n", 1)[0].split(b"\t")[2:3] == [b"RUN"]
-
-
-def _table(lines: Lines, places: dict[str, int]) -> pd.DataFrame:
-    """Return the cells at the places, indexed by line number; cells that are not there are ''."""
-    columns = {str(place): name for name, place in places.items()}
-    header = "\t".join(map(str, range(max(places.values()) + 1)))
-    frame = pd.read_csv(
-        io.BytesIO("\n".join([header, *lines.values()]).encode()),
-        sep="\t",
-        usecols=list(columns),
-        index_col=False,
-        dtype={place: "category" for place, name in columns.items() if name in _TEXT},
-        quoting=3,  # csv.QUOTE_NONE: Gatling never quotes
-        lineterminator="\n",
-        keep_default_na=False,
-        low_memory=False,
-    ).rename(columns=columns)
-    return frame.set_axis(pd.Index(list(lines)), axis="index")
-
-
-def _cells(source: Source) -> Cells:
-    return Cells(source, lambda line: line)  # the index is the line number

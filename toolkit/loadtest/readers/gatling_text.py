@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from toolkit.loadtest.lines import Lines
 from toolkit.loadtest.readers import gatling_rows as rows
 from toolkit.loadtest.schema import LoadTest, tidy
 
@@ -36,8 +37,6 @@ def recognises(head: bytes) -> bool:
 
 def read(source: Source) -> LoadTest:
     """Read the file; raises ``LoadTestError`` when a line breaks the format."""
-    if source.timestamp != "start" or source.columns is not None:
-        raise ValueError("timestamp= and columns= are for JMeter; a Gatling log needs neither")
     events, notes = _by_kind(source)
     if not events["REQUEST"]:
         raise source.error("there is no REQUEST line; did the test run?")
@@ -59,7 +58,7 @@ def read(source: Source) -> LoadTest:
     )
 
 
-def _by_kind(source: Source) -> tuple[dict[str, rows.Lines], list[str]]:
+def _by_kind(source: Source) -> tuple[dict[str, Lines], list[str]]:
     """Return the lines of each kind with their numbers, and warnings about the other ones."""
     text = source.data.decode(source.encoding).replace("\r\n", "\n")
     lines = text.rstrip("\n").split("\n")
@@ -68,8 +67,8 @@ def _by_kind(source: Source) -> tuple[dict[str, rows.Lines], list[str]]:
     if not _whole(_kind_first(lines[-1]) if old else lines[-1], ended=text.endswith("\n")):
         notes = [f"line {len(lines)}: the last line is cut short and was dropped"]
         lines.pop()
-    events: dict[str, rows.Lines] = {kind: {} for kind in _KINDS}
-    strange: rows.Lines = {}
+    events: dict[str, Lines] = {kind: {} for kind in _KINDS}
+    strange: Lines = {}
     for number, line in enumerate(lines, start=1):
         event = _kind_first(line) if old else line
         kind = event.partition("\t")[0]
@@ -93,7 +92,7 @@ def _whole(line: str, *, ended: bool) -> bool:
     return ended
 
 
-def _oddities(events: dict[str, rows.Lines], strange: rows.Lines) -> list[str]:
+def _oddities(events: dict[str, Lines], strange: Lines) -> list[str]:
     notes = []
     if len(events["RUN"]) != 1:
         notes.append(f"there are {len(events['RUN'])} RUN lines instead of one: read as one test")
@@ -106,7 +105,7 @@ def _oddities(events: dict[str, rows.Lines], strange: rows.Lines) -> list[str]:
     return notes
 
 
-def _version(run: rows.Lines) -> str | None:
+def _version(run: Lines) -> str | None:
     """Take Gatling's version from the RUN line: its last cell that looks like one."""
     for line in run.values():
         cells = [cell for cell in line.split("\t") if re.fullmatch(r"\d+(\.\d+)+\S*", cell)]
@@ -115,7 +114,7 @@ def _version(run: rows.Lines) -> str | None:
     return None
 
 
-def _errors(lines: rows.Lines) -> list[str]:
+def _errors(lines: Lines) -> list[str]:
     if not lines:
         return []
     first = next(iter(lines.values())).split("\t")[1].strip()
