@@ -8,7 +8,8 @@ answers time as well.  A twin says no more than that::
                 '------------------- at most 64 jobs inside, else 503 -------------------'
 
 Its numbers come from the two quietest runs: processor time a job, the law of the work, and how long a
-slot takes from one job to the next.  ``Twin.check`` holds it against runs that it has not seen.
+slot takes from one job to the next.  The last is processor time too, and takes longer the busier the
+processor is.  ``Twin.check`` holds a twin against runs that it has not seen.
 """
 
 from __future__ import annotations
@@ -83,20 +84,37 @@ class Twin:
     """A service on paper.
 
     ``processor_s``: processor time a job, all parts together; ``work``: the law of the work;
-    ``between_s``: from the end of a job to the start of the next in a slot; ``rest_s`` is added to
-    every predicted time: what an answer takes outside the model, less ``between_s``, of which it sees little.
+    ``handing_s``: from the end of a job to the start of the next in a slot, if nothing else wanted the
+    processor; ``rest_s``: what an answer takes outside the model, in the client and on the way.
     """
 
     service: str
     processor_s: float
     work: LogNormal
-    between_s: float
+    handing_s: float
     rest_s: float
+
+    def most_per_s(self, *, slow: float = 1.0, slots: int = SLOTS) -> float:
+        """Return the jobs a second that the slots can do, the processor as busy as they make it.
+
+        The rate x at which ``slots`` = x (work + ``between_s`` at x), the smaller root of a quadratic.
+        """
+        work_s = slow * self.work.mean_s
+        half = (work_s + self.handing_s + slots * self.processor_s) / 2
+        return slots / (half + math.sqrt(half**2 - work_s * self.processor_s * slots))
+
+    def between_s(self, rate_per_s: float, *, slow: float = 1.0, slots: int = SLOTS) -> float:
+        """Return how long a slot takes from one job to the next, when ``rate_per_s`` jobs come.
+
+        Stretched by one over the processor's idle share, as for many who share it (M/M/1).
+        """
+        done_per_s = min(rate_per_s, self.most_per_s(slow=slow, slots=slots))
+        return self.handing_s / (1.0 - self.processor_s * done_per_s)
 
     def design(self, arrivals: Arrivals, *, slow: float = 1.0, slots: int = SLOTS) -> Design:
         """Return the service under ``arrivals``; ``slow`` times the work, with ``slots``."""
         work_s = slow * self.work.mean_s
-        held_s = work_s + self.between_s
+        held_s = work_s + self.between_s(arrivals.rate_per_s, slow=slow, slots=slots)
         held = LogNormal(mean_s=held_s, scv=self.work.scv * (work_s / held_s) ** 2)
         inside = slots + _READY
         return Design(
@@ -119,8 +137,10 @@ class Twin:
         """
         arrived_s, elapsed_ms = _answers(load_test(run))
         slow = float(runs().loc[run, "slow"])
-        design = self.design(Trace(times_s=arrived_s), slow=slow)
-        seen = pd.DataFrame([self._figures(design, seed, number) for number in range(replications)])
+        runs_ms = self.answers_ms(
+            Trace(times_s=arrived_s), slow=slow, replications=replications, seed=seed
+        )
+        seen = pd.DataFrame([_figures(answers_ms, arrived_s[-1]) for answers_ms in runs_ms])
         mean, sd = seen.mean(), seen.std(ddof=1)
         reach = student(0.95, replications) * sd * math.sqrt(1 + 1 / replications)
         table = pd.DataFrame({"measured": _figures(elapsed_ms, arrived_s[-1]), "predicted": mean})
@@ -128,10 +148,17 @@ class Twin:
         table["error"] = table["predicted"] / table["measured"] - 1.0
         return table.assign(within=table["error"].abs() <= pd.Series(LIMITS))
 
-    def _figures(self, design: Design, seed: int, number: int) -> pd.Series[float]:
-        run = simulate(design, seed=seed, replication=number)
-        last_s = run.jobs["arrived_s"].iloc[-1]
-        return _figures(run.done_ms() + 1000 * self.rest_s, last_s)
+    def answers_ms(
+        self, arrivals: Trace, *, slow: float = 1.0, replications: int = 8, seed: int = 0
+    ) -> list[Array]:
+        """Return how long good answers take in ms, an array a replication.
+
+        An answer does not see how long its slot takes to the next job.
+        """
+        design = self.design(arrivals, slow=slow)
+        offset_ms = 1000 * (self.rest_s - self.between_s(arrivals.rate_per_s, slow=slow))
+        runs = (simulate(design, seed=seed, replication=k) for k in range(replications))
+        return [run.done_ms() + offset_ms for run in runs]
 
 
 def twin(service: str) -> Twin:
@@ -153,18 +180,12 @@ def twin(service: str) -> Twin:
         service=service,
         processor_s=(busy_share - quiet_share) / (busy_per_s - quiet_per_s),
         work=LogNormal(mean_s=work_s.mean(), scv=work_s.var() / work_s.mean() ** 2),
-        between_s=float(np.median(np.concatenate([_between_s(t) for t in stamps]))),
+        handing_s=float(np.median(_between_s(stamps[1]))) * (1.0 - busy_share),
         rest_s=0.0,
     )
-    return _with_rest(first, names[1])
-
-
-def _with_rest(first: Twin, name: str) -> Twin:
-    arrived_s, elapsed_ms = _answers(load_test(name))
-    design = first.design(Trace(times_s=arrived_s))
-    predicted_ms = [simulate(design, seed=1, replication=k).done_ms().mean() for k in range(8)]
-    rest_s = (elapsed_ms.mean() - np.mean(predicted_ms)) / 1000
-    return dataclasses.replace(first, rest_s=float(rest_s))
+    arrived_s, elapsed_ms = _answers(load_test(names[1]))
+    predicted_ms = [ms.mean() for ms in first.answers_ms(Trace(times_s=arrived_s), seed=1)]
+    return dataclasses.replace(first, rest_s=(elapsed_ms.mean() - np.mean(predicted_ms)) / 1000)
 
 
 def _between_s(stamps: pd.DataFrame) -> Array:
