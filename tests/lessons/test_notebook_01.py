@@ -128,7 +128,7 @@ def test_what_the_prose_says_is_what_the_cells_print():
         "more than four times as long": p99 > 4 * mean > 4 * middle,
         "almost every tenth time": "slowest 1% in 10% of all cases" in PRINTED,
         "36% of their time is idle": five[3] == 0.36,
-        "$180 a month of the $500": five[4:6] == [500, 180],
+        "180 dollars a month of the 500": five[4:6] == [500, 180],
         "The fifth worker buys 32 ms, the sixth 4, the seventh less than one": round(five[-1]) == 32
         and round(six[-1]) == 4
         and seven[-1] < 1,
@@ -166,6 +166,11 @@ def test_what_the_prose_says_of_the_charts_is_on_them():
     assert at_ten < 0.75 * 9
     assert "the slowest hundredth alone takes 72" in PROSE
     assert round(hundredth_ms) == 72
+
+
+def test_no_price_is_taken_for_a_formula():
+    """JupyterLab sets what is between two dollar signs as mathematics."""
+    assert not any("$" in text for text in sources("markdown"))
 
 
 def test_the_price_of_a_worker_is_in_one_place():

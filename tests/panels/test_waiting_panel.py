@@ -107,9 +107,9 @@ def test_littles_law_is_counted_and_not_computed(order):
 
 
 def test_looks_count_who_is_inside():
-    """Two jobs of two seconds, one a second after the other, and a last one that ends the looking."""
+    """Two jobs of two seconds, and a last one that ends the looking; who comes is inside, who goes is not."""
     stage = tk.Stage(name="work", service=tk.Deterministic(value_s=2.0))
-    run = tk.simulate(tk.Design(arrivals=tk.Trace(times_s=[0.5, 1.5, 6.5]), stages=[stage]))
+    run = tk.simulate(tk.Design(arrivals=tk.Trace(times_s=[1.0, 2.0, 7.0]), stages=[stage]))
 
     assert waiting.looks(run, every_s=1.0).tolist() == [0, 1, 2, 1, 1, 0, 0]
 

@@ -203,6 +203,7 @@ def bought(p99: pd.DataFrame, goal_ms: float) -> Picture:
 
     def draw(axes: Axes) -> str:
         axes.set_title("What one more worker buys")
+        axes.set_xticks(workers)
         return plots.lines(
             axes, {"p99": (workers, mean)}, xlabel="workers", ylabel="p99, arrival to done, ms",
             bands={"p99": (low, high)}, level=(f"goal, {goal_ms:g} ms", goal_ms),
