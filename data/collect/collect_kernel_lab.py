@@ -19,7 +19,7 @@ import pandas as pd
 from toolkit import ebpf
 
 ROOT = Path(__file__).parents[2]
-NOTEBOOKS = ("04-token-buckets", "05-limiter-in-the-kernel")
+NOTEBOOKS = ("04-token-buckets", "05-limiter-in-the-kernel", "10-capstone")
 ROUNDS = 7
 PACKETS = {"host": 1_000_000, "microvm": 200_000}
 PARTS = ("host", "microvm", "sessions")

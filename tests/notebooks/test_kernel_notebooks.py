@@ -1,4 +1,4 @@
-"""Notebooks 04 and 05 run with every kernel that can be asked; `make test` runs them with the first."""
+"""Notebooks 04, 05 and 10 run with every kernel that can be asked; `make test` runs them with the first."""
 
 import json
 from pathlib import Path
@@ -10,7 +10,7 @@ import pytest
 from toolkit.ebpf import microvm, recorded
 
 FOLDER = Path(__file__).parents[2] / "notebooks"
-NAMES = ("04-token-buckets", "05-limiter-in-the-kernel")
+NAMES = ("04-token-buckets", "05-limiter-in-the-kernel", "10-capstone")
 MISSING = microvm.why_not()
 CHECKED = "nbval-check-output"
 

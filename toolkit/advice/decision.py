@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+import pandas as pd
+
 from toolkit.advice.answer import Advice
 from toolkit.design import Design
 
@@ -21,8 +24,8 @@ class Decision:
 def decided(*advices: Advice) -> Decision:
     """Return the cheapest design that surely meets the goal in any of ``advices``.
 
-    If there is none, the one that misses by least, and of those the cheapest: to go on with, not to build.
-    Of equal prices the first advice's counts.  Raises ``ValueError`` if nothing at all was simulated.
+    If there is none, the one that misses the goals on time by least, and of those the cheapest: to go on
+    with, not to build.  Of equal prices the first advice's counts.  Raises ``ValueError`` if nothing at all was simulated.
     """
     good = [_of(advice, advice.choice, meets=True) for advice in advices if advice.choice]
     near = [_of(advice, _nearest(advice), meets=False) for advice in advices if _seen(advice)]
@@ -45,5 +48,10 @@ def _seen(advice: Advice) -> list[str]:
 
 
 def _nearest(advice: Advice) -> str:
-    margins = advice.designs.loc[_seen(advice), "margin"].fillna(-float("inf")).clip(upper=0.0)
-    return str(margins.index[margins == margins.max()][0])  # cheapest first
+    """Return the design whose slowest percentile is least above its goal; it may miss the others."""
+    seen = advice.designs.loc[_seen(advice)]
+    over = pd.Series(1.0, index=seen.index)
+    for target, goal in advice.slo.targets().items():
+        if target != "success":
+            over = np.maximum(over, seen[target] / goal)
+    return str(over.index[over == over.min()][0])  # cheapest first

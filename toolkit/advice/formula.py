@@ -41,10 +41,12 @@ class Estimate:
     def sojourn_tail(self, t_s: float) -> float:
         """Return about P(wait + service > ``t_s``): who waits, waits an exponential time."""
         left_s = _check.not_negative("t_s", t_s) - self.services_s
-        ends_per_s = self.prob_wait / self.wait_s if self.wait_s else math.inf
-        late = left_s < 0
-        still_waits = self.prob_wait * np.exp(-ends_per_s * left_s[~late])
-        return float((late.sum() + still_waits.sum()) / left_s.size)
+        in_service = float(np.mean(left_s > 0))
+        if not self.wait_s:
+            return 1.0 - in_service
+        mean_s = self.wait_s / self.prob_wait  # of those who wait
+        still_waits = self.prob_wait * np.exp(-left_s[left_s > 0] / mean_s)
+        return 1.0 - in_service + float(still_waits.sum()) / left_s.size
 
     def sojourn_quantile_s(self, p: float) -> float:
         """Return about the wait and service in s that a share ``p`` of the jobs does not exceed."""

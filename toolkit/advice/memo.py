@@ -15,15 +15,16 @@ from toolkit._say import three_digits
 from toolkit.advice.answer import Advice
 from toolkit.advice.decision import Decision
 from toolkit.advice.door import Flood
-from toolkit.advice.formula import beside_formula
+from toolkit.advice.formula import beside_formula, first_level
 from toolkit.advice.prices import Prices
 from toolkit.advice.trial import GOOD, Trial
 from toolkit.fit import Fit
 
 _WIDE = 100
+_NEARLY_FULL = 0.9
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Memo:
     """A page of ``sections``, each a few sentences or lines; shows itself, and prints as text."""
 
@@ -36,6 +37,9 @@ class Memo:
             wrapped = (textwrap.fill(line, _WIDE, initial_indent="  - ", subsequent_indent="    ") for line in lines)  # fmt: skip
             blocks += ["", name, *wrapped]
         return "\n".join(blocks)
+
+    def __repr__(self) -> str:
+        return str(self)
 
     def _repr_html_(self) -> str:
         parts = [f"<h3>{html.escape(self.title)}</h3>"]
@@ -72,8 +76,12 @@ def memo(
         "Bill": tuple(_bill(decision, prices or Prices())),
         "What could go": tuple(_spare(advice, decision)),
         "What may come": tuple(_futures(advice, decision)),
-        "At the door": tuple(_door(flood, advice)),
-        "What is not sure": tuple(_doubts(fit, trial, advice, beside)),
+        "At the door": tuple(_door(flood, advice)) if decision.meets else (),
+        "What is not sure": (
+            *_doubts(fit, trial, advice),
+            *_unsure(found, decision),
+            *parted(beside),
+        ),
         "What each witness says": tuple(_witnesses(trial, advice, beside, decision, kernel)),
     }
     kept = {name: lines for name, lines in sections.items() if lines}
@@ -146,6 +154,9 @@ def _futures(advice: Advice, decision: Decision) -> Iterator[str]:
 def _door(flood: Flood | None, advice: Advice) -> Iterator[str]:
     if flood is None:
         return
+    if not advice.slo.goals_ms():
+        yield "The goal says nothing about time, so a limit at the door protects nothing."
+        return
     bucket, table = flood.bucket, flood.table
     yield (
         f"Past its limit: a token bucket of {bucket.rate_per_s:g}/s, burst {bucket.burst:g}. "
@@ -161,7 +172,7 @@ def _door(flood: Flood | None, advice: Advice) -> Iterator[str]:
     )
 
 
-def _doubts(fit: Fit, trial: Trial, advice: Advice, beside: pd.DataFrame) -> Iterator[str]:
+def _doubts(fit: Fit, trial: Trial, advice: Advice) -> Iterator[str]:
     yield from fit.warnings
     failure, goal = fit.design.stages[0].failure, advice.slo.success
     if goal is not None and failure > 1 - goal:
@@ -169,47 +180,62 @@ def _doubts(fit: Fit, trial: Trial, advice: Advice, beside: pd.DataFrame) -> Ite
             f"success: {failure:.2%} of the measured requests fail, and the goal allows {1 - goal:.2%}; no number "
             "of workers changes that, so look into the errors (or retry, if a second try may succeed)"
         )
-    if not trial.is_good:
-        yield "the model: it did not pass its check, so take every number below it as a guess"
+    if not trial.is_new:
+        yield "the model: it was not held against anything new, so take every prediction as a guess"
+    elif not trial.is_good:
+        yield "the model: it did not pass its trial, so take every prediction as a guess"
     uncertain = [
         str(name) for name, row in advice.designs.iterrows() if row["verdict"] == "uncertain"
     ]
     if uncertain:
         yield f"designs whose interval lies on both sides of the goal: {', '.join(uncertain)}"
-    yield from parted(beside)
+
+
+def _unsure(found: Advice, decision: Decision) -> Iterator[str]:
+    if decision.meets and not _is_found(found, decision.a_month):
+        yield (
+            f"{decision.name}: the search, whose confidence holds for all designs together, was not sure of it; "
+            "run more replications"
+        )
+
+
+def _is_found(found: Advice, a_month: float) -> bool:
+    """Say whether the search, too, is sure of a design at this price."""
+    return found.choice is not None and bool(
+        found.designs.loc[found.choice, "cost"] < a_month + 0.01
+    )
 
 
 def parted(beside: pd.DataFrame) -> list[str]:
-    """Say, a sentence each, where formula and simulator part by more than a seventh, and why."""
-    texts = []
-    for name, row in beside.iterrows():
-        if math.isnan(row["utilisation"]):
-            texts.append(
-                f"{name}: overloaded: its queue grows without end, so no formula holds, and no percentile either"
-            )
-        elif abs(row["apart"]) > GOOD and row["utilisation"] > 0.9:
-            texts.append(
-                f"{name}: formula and simulator part ({row['apart']:+.0%}): at {row['utilisation']:.0%} busy the "
-                "formula's queue takes longer to build up than a run lasts"
-            )
-        elif abs(row["apart"]) > GOOD:
-            texts.append(f"{name}: formula and simulator part ({row['apart']:+.0%}): the rule of thumb does not fit this work")  # fmt: skip
-    return texts
+    """Say where formula and simulator part by more than a seventh, and why, a sentence a reason."""
+    endless = beside["utilisation"].isna()
+    apart = beside["apart"].abs() > GOOD
+    full = beside["utilisation"] > _NEARLY_FULL
+    reasons = {
+        "overloaded: the queue grows without end, so no formula holds, and no percentile either": endless,
+        f"formula and simulator part: more than {_NEARLY_FULL:.0%} busy, the formula's queue takes longer to "
+        "build up than a run lasts": apart & full,
+        "formula and simulator part: the rule of thumb does not fit these arrivals or this work": apart
+        & ~full,
+    }
+    return [
+        f"{', '.join(map(str, beside.index[where]))}: {reason}"
+        for reason, where in reasons.items()
+        if where.any()
+    ]
 
 
 def _witnesses(
     trial: Trial, advice: Advice, beside: pd.DataFrame, decision: Decision, kernel: object
 ) -> Iterator[str]:
-    word = "agrees with the model" if trial.is_good else "does not confirm the model"
-    yield f"load test: {word}, worst error {trial.worst:.0%}"
+    word = "confirms the model" if trial.is_good else "does not confirm the model"
+    yield f"load test: {word}" + (f", worst error {trial.worst:.0%}" if trial.worst >= 0 else "")
     name = decision.name if decision.name in beside.index else advice.choice
-    if name in beside.index and not math.isnan(beside.loc[name, "utilisation"]):
-        row = beside.loc[name]
-        yield f"formula: {name} {three_digits(row['formula'])} ms, {row['apart']:+.0%} from the simulator"
-    if name in beside.index:
-        row = beside.loc[name]
-        yield (
-            f"simulator: {name} {three_digits(row['simulated low'])} to "
-            f"{three_digits(row['simulated high'])} ms"
-        )
+    row = beside.loc[name] if name in beside.index else pd.Series({"apart": math.nan})
+    if math.isfinite(row["apart"]):
+        low, high = three_digits(row["simulated low"]), three_digits(row["simulated high"])
+        level = f"p{first_level(advice.slo):g}"
+        yield f"simulator: {name}, {level} {low} to {high} ms"
+        told = three_digits(row["formula"])
+        yield f"formula: {name}, {level} {told} ms, {row['apart']:+.0%} from the simulator"
     yield f"kernel: {kernel}"

@@ -20,6 +20,8 @@ from toolkit.loadtest import LoadTest
 
 GOOD = 0.15
 """The error on p50, p95 and p99 up to which a model is good enough to plan with: our own judgement."""
+_EXACT_MS = 1.0  # most tools write whole milliseconds
+_NEARLY_FULL = 0.95
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +44,12 @@ class Trial:
         return float(self.table["error"].abs().max(skipna=False))
 
     @property
+    def utilisation(self) -> float:
+        """How busy the model's workers are at the rate of the test."""
+        at_rate = self.fit.variant(load=self.test.rate_per_s / self.fit.test.rate_per_s)
+        return at_rate.offered_load()[0].utilisation
+
+    @property
     def is_good(self) -> bool:
         """Whether the model foretold an unseen test well enough to plan with."""
         return self.is_new and self.worst <= GOOD
@@ -51,16 +59,18 @@ class Trial:
 
     def _said(self) -> Iterator[str]:
         if not self.table["error"].notna().all():
-            yield f"Against {self.against}: none of the requests succeeds, so there is no time to foretell."
+            yield f"Against {self.against}: the model has no request that succeeds, so no time to foretell."
             return
         errors = ", ".join(f"{name} {error:+.0%}" for name, error in self.table["error"].items())
         yield f"Against {self.against}: {errors}."
         table = self.table
-        by_luck = table["measured_ms"].between(table["low_ms"], table["high_ms"])
+        by_luck = table["measured_ms"].between(
+            table["low_ms"] - _EXACT_MS, table["high_ms"] + _EXACT_MS
+        )
         if by_luck.all():
             yield "All of that is within the luck of a single run."
         else:
-            yield _why(table.loc[~by_luck, "error"])
+            yield _why(table.loc[~by_luck, "error"], self.utilisation)
         if not self.is_new:
             yield "The model has seen this test, so that proves little."
         elif self.is_good:
@@ -69,17 +79,23 @@ class Trial:
             yield f"Not good enough to plan with, by our rule of {GOOD:.0%}."
 
 
-def _why(errors: pd.Series[float]) -> str:
+def _why(errors: pd.Series[float], utilisation: float) -> str:
     """Say what usually is behind errors that are more than luck, by the sign of the largest."""
-    names = " and ".join(map(str, errors.index))
+    names = f"{' and '.join(map(str, errors.index))}: more than luck."
+    if utilisation > _NEARLY_FULL:
+        return (
+            f"{names} At this rate the model's workers are {utilisation:.0%} busy, where a small error in "
+            "the load or the work makes a large one in the wait; a test whose users wait for each "
+            "answer (a closed one) always looks so."
+        )
     if errors.loc[errors.abs().idxmax()] > 0:
         return (
-            f"{names}: more than luck. The model is too slow, often because it takes the network's and "
-            "the client's share of a request for work, so that its workers seem busier than they are."
+            f"{names} The model is too slow, often because it takes the network's and the client's "
+            "share of a request for work, so that its workers seem busier than they are."
         )
     return (
-        f"{names}: more than luck. The model is too quick, often because requests also wait for what is "
-        "not in it, such as a lock, a database or a processor that others use."
+        f"{names} The model is too quick, often because requests also wait for what is not in it, such "
+        "as a lock, a database or a processor that others use."
     )
 
 

@@ -20,6 +20,7 @@ from toolkit.lessons import (
     notebook_05,
     notebook_07,
     notebook_09,
+    notebook_10,
 )
 from toolkit.lessons.feedback import Feedback
 from toolkit.lessons.prediction import Prediction, predict
@@ -33,6 +34,7 @@ QUESTIONS: dict[str, Callable[..., Feedback]] = {
     **notebook_05.QUESTIONS,
     **notebook_07.QUESTIONS,
     **notebook_09.QUESTIONS,
+    **notebook_10.QUESTIONS,
 }
 
 

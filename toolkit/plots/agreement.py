@@ -45,7 +45,9 @@ def agreement(
             axes.plot(*zip(*told, strict=True), ls="", label=witness, **look)
     if goal is not None:
         axes.axvline(goal, color=GOAL, ls="--", label=f"goal {goal:g}")
+    said = [_said(name, row) for name, row in rows.items()]
     if guess is not None and guess in rows:
+        said.append(f"your guess: {guess}")
         at = list(rows).index(guess)
         axes.axhline(at, color=GUESS, lw=3, ls=":", label=f"your guess: {guess}", zorder=0)
     axes.set_yticks(range(len(rows)), list(rows))
@@ -56,7 +58,7 @@ def agreement(
     axes.grid(visible=True, axis="x")
     axes.set_xlabel(xlabel)
     axes.legend(**_BESIDE)
-    return "; ".join(_said(name, row) for name, row in rows.items()) + "."
+    return "; ".join(said) + "."
 
 
 def _said(name: str, row: Mapping[str, float]) -> str:
