@@ -150,7 +150,7 @@ def rabbitmq() -> Iterator[str]:
         folder = Path(scratch)
         epmd = ("epmd", "-port", str(mapper), "-address", HOST)
         node = (RABBITMQ_SCRIPTS / "rabbitmq-server",)
-        env = _rabbitmq_environment(folder, port, mapper, distribution)
+        env = rabbitmq_environment(folder, port, mapper, distribution)
         with (
             # In the foreground, so that it ends with us; else the node would leave it behind.
             running(epmd, ready=mapper, log=folder / "epmd.log"),
@@ -159,9 +159,7 @@ def rabbitmq() -> Iterator[str]:
             yield f"amqp://guest:guest@{HOST}:{port}//"
 
 
-def _rabbitmq_environment(
-    folder: Path, port: int, mapper: int, distribution: int
-) -> dict[str, str]:
+def rabbitmq_environment(folder: Path, port: int, mapper: int, distribution: int) -> dict[str, str]:
     """Keep a node inside its folder and on loopback."""
     return {
         "HOME": str(folder),  # where the cookie goes
