@@ -109,6 +109,8 @@ def test_the_smallest_batch_keeps_up_and_one_less_does_not(items_per_s):
         ("if a late job costs 0.3 cents", ["costs 0.3 cents"]),
         ("from 737 to 172 ms for 18 dollars", ["737.0", "172.0", "18.0"]),
         ("four in ten jobs are never answered in time", ["0.58"]),
+        ("28% of the jobs in time, instead of 88%", ["0.28", "0.88"]),
+        ("At 250 ms, just beyond the p99 of a patient caller", ["no time-out: p99 238 ms"]),
         ("312 dollars a month", ["315.0"]),
         ("7,848 dollars a month", ["45000.0", "37152.0"]),
         ("there is a peak at 288 processors", ["288.0"]),

@@ -102,7 +102,7 @@ def test_a_slip_about_the_formula_is_explained():
         return tk.lessons.check("10-2 by formula", given, table=table, slo=GOAL)
 
     assert said("5 workers")
-    assert "though it does not in the simulator" in said(5).text
+    assert "but not in the simulator" in said(5).text
     assert "one row up" in said("6 workers").text
     assert "keeping up is not the goal: 180 ms" in said(4).text
     assert "cannot keep up" in said("3 workers").text

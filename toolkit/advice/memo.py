@@ -42,11 +42,15 @@ class Memo:
         return str(self)
 
     def _repr_html_(self) -> str:
-        parts = [f"<h3>{html.escape(self.title)}</h3>"]
-        for name, lines in self.sections.items():
-            items = "".join(f"<li>{html.escape(line)}</li>" for line in lines)
-            parts.append(f"<h4>{html.escape(name)}</h4><ul>{items}</ul>")
-        return "".join(parts)
+        left = "style='text-align:left;vertical-align:top'"
+        rows = (
+            f"<tr><th scope='row' {left}>{html.escape(name)}</th>"
+            f"<td {left}>{'<br>'.join(map(html.escape, lines))}</td></tr>"
+            for name, lines in self.sections.items()
+        )
+        # prices: between two dollar signs JupyterLab sees a formula
+        title = f"<h3>{html.escape(self.title)}</h3>"
+        return f"<div class='mathjax_ignore'>{title}<table>{''.join(rows)}</table></div>"
 
 
 def memo(
@@ -65,23 +69,19 @@ def memo(
     ``advice`` is that on staffings, ``found`` the answer of a search in a wider space; ``flood`` what a door
     does; ``kernel`` anything whose text says what a real one did.
     """
-    load = decision.design.arrivals.rate_per_s
     beside = beside_formula(advice)
+    doubts = (*_doubts(fit, trial, advice), *_unsure(found, decision), *parted(beside))
     sections = {
-        "Goal": (f"{advice.slo}, at {three_digits(load)} requests/s.", *_must(advice)),
+        "Goal": tuple(_goal(advice, decision)),
         "Measured": tuple(_measured(fit)),
         "Fitted": (*fit.assumptions,),
-        "Checked": (str(trial),),
+        "Checked": (" ".join(trial.said),),
         "Decision": tuple(_decision(decision, advice, found)),
         "Bill": tuple(_bill(decision, prices or Prices())),
         "What could go": tuple(_spare(advice, decision)),
         "What may come": tuple(_futures(advice, decision)),
         "At the door": tuple(_door(flood, advice)) if decision.meets else (),
-        "What is not sure": (
-            *_doubts(fit, trial, advice),
-            *_unsure(found, decision),
-            *parted(beside),
-        ),
+        "What is not sure": doubts,
         "What each witness says": tuple(_witnesses(trial, advice, beside, decision, kernel)),
     }
     kept = {name: lines for name, lines in sections.items() if lines}
@@ -94,7 +94,34 @@ def _headline(decision: Decision) -> str:
     return "none of these designs surely meets the goal"
 
 
-def _must(advice: Advice) -> Iterator[str]:
+def _goal(advice: Advice, decision: Decision) -> Iterator[str]:
+    beside = beside_formula(advice)
+    sections = {
+        "Goal": tuple(_goal(advice, decision)),
+        "Measured": tuple(_measured(fit)),
+        "Fitted": fit.assumptions,
+        "Checked": (" ".join(trial.said),),
+        "Decision": tuple(_decision(decision, advice, found)),
+        "Bill": tuple(_bill(decision, prices or Prices())),
+        "What could go": tuple(_spare(advice, decision)),
+        "What may come": tuple(_futures(advice, decision)),
+        "At the door": tuple(_door(flood, advice)) if decision.meets else (),
+        "What is not sure": (*_doubts(fit, trial, advice), *_unsure(found, decision, beside)),
+        "What each witness says": tuple(_witnesses(trial, advice, beside, decision, kernel)),
+    }
+    kept = {name: lines for name, lines in sections.items() if lines}
+    return Memo(title=f"Decision: {_headline(decision)}", sections=kept)
+
+
+def _headline(decision: Decision) -> str:
+    if decision.meets:
+        return f"{decision.name}, ${decision.a_month:,.0f} a month"
+    return "none of these designs surely meets the goal"
+
+
+def _goal(advice: Advice, decision: Decision) -> Iterator[str]:
+    load = decision.design.arrivals.rate_per_s
+    yield f"{advice.slo}, at {three_digits(load)} requests/s."
     if len(advice.require) > 1:
         yield f"It must hold in: {'; '.join(advice.require)}."
 
@@ -191,12 +218,13 @@ def _doubts(fit: Fit, trial: Trial, advice: Advice) -> Iterator[str]:
         yield f"designs whose interval lies on both sides of the goal: {', '.join(uncertain)}"
 
 
-def _unsure(found: Advice, decision: Decision) -> Iterator[str]:
+def _unsure(found: Advice, decision: Decision, beside: pd.DataFrame) -> Iterator[str]:
     if decision.meets and not _is_found(found, decision.a_month):
         yield (
             f"{decision.name}: the search, whose confidence holds for all designs together, was not sure of it; "
             "run more replications"
         )
+    yield from (f"formula and simulator, {text}" for text in parted(beside))
 
 
 def _is_found(found: Advice, a_month: float) -> bool:
@@ -207,16 +235,15 @@ def _is_found(found: Advice, a_month: float) -> bool:
 
 
 def parted(beside: pd.DataFrame) -> list[str]:
-    """Say where formula and simulator part by more than a seventh, and why, a sentence a reason."""
+    """Say of which designs formula and simulator part by more than a seventh, and why, a sentence a reason."""
     endless = beside["utilisation"].isna()
     apart = beside["apart"].abs() > GOOD
     full = beside["utilisation"] > _NEARLY_FULL
     reasons = {
         "overloaded: the queue grows without end, so no formula holds, and no percentile either": endless,
-        f"formula and simulator part: more than {_NEARLY_FULL:.0%} busy, the formula's queue takes longer to "
-        "build up than a run lasts": apart & full,
-        "formula and simulator part: the rule of thumb does not fit these arrivals or this work": apart
-        & ~full,
+        f"they part; over {_NEARLY_FULL:.0%} busy, the formula's queue builds up longer than a run lasts": apart
+        & full,
+        "they part; the rule of thumb does not fit these arrivals or this work": apart & ~full,
     }
     return [
         f"{', '.join(map(str, beside.index[where]))}: {reason}"

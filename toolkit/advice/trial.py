@@ -7,6 +7,7 @@ predicts the second.  That is a weaker trial, since the load is the same, and it
 from __future__ import annotations
 
 import dataclasses
+import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -55,7 +56,12 @@ class Trial:
         return self.is_new and self.worst <= GOOD
 
     def __str__(self) -> str:
-        return " ".join(self._said())
+        return textwrap.fill(" ".join(self.said), 100)
+
+    @property
+    def said(self) -> tuple[str, ...]:
+        """What the trial shows, a sentence or two at a time."""
+        return tuple(self._said())
 
     def _said(self) -> Iterator[str]:
         if not self.table["error"].notna().all():
@@ -67,7 +73,9 @@ class Trial:
         by_luck = table["measured_ms"].between(
             table["low_ms"] - _EXACT_MS, table["high_ms"] + _EXACT_MS
         )
-        if by_luck.all():
+        if by_luck.all() and self.worst > GOOD:
+            yield "That is within the luck of a single run, but a test so short leaves much to luck."
+        elif by_luck.all():
             yield "All of that is within the luck of a single run."
         else:
             yield _why(table.loc[~by_luck, "error"], self.utilisation)

@@ -14,6 +14,7 @@ import pandas as pd
 
 from toolkit import _check
 from toolkit.errors import ToolkitError
+from toolkit.exhibits import direct, layered
 from toolkit.exhibits.changes import REQUESTS, change_table, patch_text, patched
 from toolkit.exhibits.comparison import compared
 from toolkit.exhibits.faults import fault_table
@@ -28,7 +29,9 @@ __all__ = [
     "change_table",
     "compared",
     "dependencies",
+    "direct",
     "fault_table",
+    "layered",
     "loaded",
     "measured",
     "patch_text",

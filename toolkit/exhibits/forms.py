@@ -48,8 +48,7 @@ def loaded(form: str, files: Texts) -> Iterator[ModuleType]:
         sys.meta_path.remove(finder)
         _take_out(root)
         sys.modules.update(before)
-        if root in before:
-            setattr(sys.modules[_PACKAGE], form, before[root])
+        setattr(sys.modules[_PACKAGE], form, before[root])
 
 
 def _take_out(root: str) -> dict[str, ModuleType]:

@@ -120,7 +120,7 @@ def _sizes(wanted: Requirement, others: list[Requirement]) -> dict[str, float]:
         "brings": len(ours) - 1,
         "with_all_mb": _mb(ours),
         "shared": len((ours - {own}) & theirs),
-        "frees_mb": 0.0 if own in theirs else _mb(ours - theirs),
+        "frees_mb": _mb(ours - theirs),
     }
 
 

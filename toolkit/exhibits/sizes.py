@@ -6,7 +6,6 @@ Counted from the syntax tree, and from one job that is really run.
 from __future__ import annotations
 
 import ast
-import importlib
 import io
 import sys
 import tokenize
@@ -16,6 +15,7 @@ from typing import Any
 
 import pandas as pd
 
+from toolkit.exhibits import direct, layered
 from toolkit.exhibits.forms import FOLDER, FORMS, Texts, texts
 
 _ONE_JOB = '{"job": "a", "customer": "acme", "kind": "report", "size_mb": 1}'
@@ -103,8 +103,8 @@ def _journey(form: str) -> dict[str, int]:
         finally:
             sys.setprofile(None)
 
-    module = importlib.import_module(f"toolkit.exhibits.{form}")
-    module.process(lines(), lambda *_: None, lambda _: None, io.StringIO())
+    process = {"direct": direct.process, "layered": layered.process}[form]
+    process(lines(), lambda *_: None, lambda _: None, io.StringIO())
     return {
         "calls_a_job": len(calls),
         "functions_a_job": len(set(calls)),

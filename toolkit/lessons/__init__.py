@@ -19,6 +19,7 @@ from toolkit.lessons import (
     notebook_04,
     notebook_05,
     notebook_07,
+    notebook_08,
     notebook_09,
     notebook_10,
 )
@@ -33,6 +34,7 @@ QUESTIONS: dict[str, Callable[..., Feedback]] = {
     **notebook_04.QUESTIONS,
     **notebook_05.QUESTIONS,
     **notebook_07.QUESTIONS,
+    **notebook_08.QUESTIONS,
     **notebook_09.QUESTIONS,
     **notebook_10.QUESTIONS,
 }

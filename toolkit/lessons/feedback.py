@@ -25,7 +25,8 @@ class Feedback:
     def _repr_html_(self) -> str:
         color = "#007A5A" if self.right else "#A84B00"
         mark = "✓ right" if self.right else "→ not yet"
-        return f'<p role="status" style="color:{color}"><b>{mark}:</b> {html.escape(self.text)}</p>'
+        look = f'class="mathjax_ignore" style="color:{color}"'  # two prices are no formula
+        return f'<p role="status" {look}><b>{mark}:</b> {html.escape(self.text)}</p>'
 
 
 def number(answer: Any) -> float:

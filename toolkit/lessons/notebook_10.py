@@ -54,8 +54,8 @@ def _by_formula(answer: Any, *, table: pd.DataFrame, slo: SLO) -> Feedback:
     told = table.loc[name, "formula"]
     if name == right:
         seen = table.loc[name, "simulated"]
-        word = "too" if seen <= goal_ms else "though it does not in the simulator"
-        return Feedback(True, f"{name}: {told:.0f} ms by formula; it meets the goal, {word}")
+        word = "and in the simulator" if seen <= goal_ms else "but not in the simulator"
+        return Feedback(True, f"{name}: {told:.0f} ms; enough by formula, {word}")
     if math.isnan(told):
         return Feedback(False, f"{name} cannot keep up: no formula has a percentile for them")
     if told > goal_ms:

@@ -86,7 +86,7 @@ def over_size(loads_per_s: Sequence[float], *, largest: int = 100) -> Picture:
         sizes = [b for b in range(1, largest + 1) if load * (FIXED_S / b + ITEM_S) < 1]
         ms = np.array([1000 * latency_s(load, batch) for batch in sizes])
         best = sizes[int(ms.argmin())]
-        curves[f"{load:g} items/s, best: {best}"] = (np.array(sizes, dtype=float), ms)
+        curves[f"{load:g} items/s (best: {best})"] = (np.array(sizes, dtype=float), ms)
 
     def draw(axes: Axes) -> str:
         axes.set_title("The busier, the larger the batch that pays")

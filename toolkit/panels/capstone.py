@@ -44,7 +44,7 @@ def agreement(fit: Fit, trial: Trial, advice: Advice, *, guess: Prediction | Non
     def draw(axes: Axes) -> str:
         axes.set_title("Do the witnesses agree?")
         return plots.agreement(
-            axes, rows, xlabel=f"p{level:g}, ms (log)", goal=advice.slo.goals_ms().get(level),
+            axes, rows, xlabel=f"p{level:g}, ms", goal=advice.slo.goals_ms().get(level),
             guess=by_workers.get(round(guess.value)) if guess and guess.value is not None else None,
         )  # fmt: skip
 

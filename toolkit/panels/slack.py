@@ -32,7 +32,8 @@ def slack(
     """
 
     def draw(axes: Axes, *, load: int, spare: int, queues: int, work: str) -> str:
-        workers = queues * math.ceil((math.floor(load * SERVICE_S) + spare) / queues)
+        fewest = math.floor(load * SERVICE_S) + 1
+        workers = queues * math.ceil((fewest + spare) / queues)
         design = pool(load, workers, queues=queues, service=WORK[work])
         sent = affordable(jobs)
         p99_ms = _simulated_ms(design, sent, seed)
@@ -48,7 +49,7 @@ def slack(
             ylabel="99% are done within, ms", log_y=True, guess_y=guess.value if guess else None,
         )  # fmt: skip
         axes.set_xlim(left=0)
-        axes.set_ylim(100, 30_000)  # the same for all pools, so that a worse one is higher up
+        axes.set_ylim(100, 10_000)  # the same for all pools, so that a worse one is higher up
         found = (
             f"p99 {np.mean(p99_ms):,.0f} ms simulated ({min(p99_ms):,.0f} to {max(p99_ms):,.0f})"
         )
@@ -83,7 +84,7 @@ def _controls() -> dict[str, ipywidgets.Widget]:
 
     return {
         "load": IntSlider(152, 10, 400, step=2, **look("Load, jobs/s")),
-        "spare": IntSlider(3, 1, 20, **look("Workers beyond load")),
+        "spare": IntSlider(2, 0, 19, **look("Spare workers")),
         "queues": SelectionSlider(options=[1, 2, 4, 8], **look("Queues")),
         "work": Dropdown(options=list(WORK), value="exponential", **look("Work")),
     }

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 FORMULA = "#009E73"
+_FAR_APART = 5
 _BESIDE = {"loc": "upper left", "bbox_to_anchor": (1.01, 1.0), "borderaxespad": 0.0}
 _LOOKS: dict[str, dict[str, Any]] = {
     "measured": {"color": MEASURED, "marker": "o", "markersize": 9, "zorder": 4},
@@ -52,13 +53,22 @@ def agreement(
         axes.axhline(at, color=GUESS, lw=3, ls=":", label=f"your guess: {guess}", zorder=0)
     axes.set_yticks(range(len(rows)), list(rows))
     axes.set_ylim(-0.6, len(rows) - 0.4)
-    axes.set_xscale("log")
-    axes.xaxis.set_major_formatter(plain)
-    axes.xaxis.set_minor_formatter(two_and_five)
+    _scale(axes)
     axes.grid(visible=True, axis="x")
     axes.set_xlabel(xlabel)
     axes.legend(**_BESIDE)
     return "; ".join(said) + "."
+
+
+def _scale(axes: Axes) -> None:
+    """Choose an axis that shows zero, unless the values lie too far apart for that."""
+    low, high = axes.dataLim.intervalx
+    if high <= _FAR_APART * low:
+        axes.set_xlim(left=0)
+        return
+    axes.set_xscale("log")
+    axes.xaxis.set_major_formatter(plain)
+    axes.xaxis.set_minor_formatter(two_and_five)
 
 
 def _said(name: str, row: Mapping[str, float]) -> str:

@@ -43,6 +43,7 @@ def lines(
     guess: float | None = None,
     guess_y: float | None = None,
     ranges: Mapping[str, tuple[Array, Array]] | None = None,
+    ranges_are: str = "simulated",
 ) -> str:
     """Draw ``curves``, name to (x, y), and return their ends in a sentence.
 
@@ -50,12 +51,12 @@ def lines(
     ``marks`` maps a name to a line across, ``("x", value)`` or ``("y", value)``; ``level`` is one at y;
     ``guess`` is the learner's guess, a value of x; ``guess_y`` is one of y;
     ``ranges`` maps a curve's name to what runs gave, x and a row of values for each x: their mean is
-    a point in the curve's colour, with a bar from the lowest to the highest.
+    a point in the curve's colour, with a bar from the lowest to the highest; ``ranges_are`` says what they are.
     """
     for name, (start, end) in (spans or {}).items():
         axes.axvspan(start, end, color="#999999", alpha=0.25, lw=0, label=name)
     said = _curves(axes, curves, bands or {}, bare=set(ranges or {}))
-    _points(axes, list(curves), ranges or {})
+    _points(axes, list(curves), ranges or {}, ranges_are)
     _across(axes, {**(marks or {}), **({level[0]: ("y", level[1])} if level else {})})
     said += _guesses(axes, guess, guess_y)
     _scales(axes, curves, log_x=log_x, log_y=log_y)
@@ -83,7 +84,9 @@ def _curves(
     return said
 
 
-def _points(axes: Axes, names: list[str], ranges: Mapping[str, tuple[Array, Array]]) -> None:
+def _points(
+    axes: Axes, names: list[str], ranges: Mapping[str, tuple[Array, Array]], are: str
+) -> None:
     """Draw the mean and the range of runs, hollow, so that a curve is seen through them."""
     for name, (x, runs) in ranges.items():
         color, _, marker = _LOOKS[names.index(name)]
@@ -91,7 +94,7 @@ def _points(axes: Axes, names: list[str], ranges: Mapping[str, tuple[Array, Arra
         reach = np.abs(np.array([runs.min(axis=1), runs.max(axis=1)]) - middle)
         axes.errorbar(
             x, middle, reach, color=color, ls="", marker=marker, mfc="white", mew=1.8, ms=9,
-            elinewidth=1.8, capsize=5, zorder=3, label=f"{name}, simulated",
+            elinewidth=1.8, capsize=5 * (runs.shape[1] > 1), zorder=3, label=f"{name}, {are}",
         )  # fmt: skip
 
 

@@ -30,7 +30,8 @@ class Picture:
         return self.text
 
     def _repr_html_(self) -> str:
-        return f'{self.img()}<p role="status">{html.escape(self.text)}</p>'
+        # prices: between two dollar signs JupyterLab sees a formula
+        return f'{self.img()}<p role="status" class="mathjax_ignore">{html.escape(self.text)}</p>'
 
     def img(self) -> str:
         """Return an HTML image with the text as its alternative."""
