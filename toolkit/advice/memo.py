@@ -70,32 +70,6 @@ def memo(
     does; ``kernel`` anything whose text says what a real one did.
     """
     beside = beside_formula(advice)
-    doubts = (*_doubts(fit, trial, advice), *_unsure(found, decision), *parted(beside))
-    sections = {
-        "Goal": tuple(_goal(advice, decision)),
-        "Measured": tuple(_measured(fit)),
-        "Fitted": (*fit.assumptions,),
-        "Checked": (" ".join(trial.said),),
-        "Decision": tuple(_decision(decision, advice, found)),
-        "Bill": tuple(_bill(decision, prices or Prices())),
-        "What could go": tuple(_spare(advice, decision)),
-        "What may come": tuple(_futures(advice, decision)),
-        "At the door": tuple(_door(flood, advice)) if decision.meets else (),
-        "What is not sure": doubts,
-        "What each witness says": tuple(_witnesses(trial, advice, beside, decision, kernel)),
-    }
-    kept = {name: lines for name, lines in sections.items() if lines}
-    return Memo(title=f"Decision: {_headline(decision)}", sections=kept)
-
-
-def _headline(decision: Decision) -> str:
-    if decision.meets:
-        return f"{decision.name}, ${decision.a_month:,.0f} a month"
-    return "none of these designs surely meets the goal"
-
-
-def _goal(advice: Advice, decision: Decision) -> Iterator[str]:
-    beside = beside_formula(advice)
     sections = {
         "Goal": tuple(_goal(advice, decision)),
         "Measured": tuple(_measured(fit)),
