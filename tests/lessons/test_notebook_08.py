@@ -87,3 +87,26 @@ def test_at_the_price_of_the_exercise_both_cost_the_same():
     month = tk.twins.total(failed=right, often=OFTEN)["a_month"]
 
     assert month["lean"] == pytest.approx(month["overbuilt"])
+
+
+def test_the_prose_says_what_was_measured():
+    """Numbers that stand in sentences, worked out again from the data."""
+    table, seen = tk.twins.figures(), tk.twins.incidents()
+    bad = seen["failed"] + seen["refused"]
+    month = tk.twins.month(part_deaths=1, deploys=20)["failed"]
+    quiet = table[table["scenario"].isin(["steady-020", "steady-060"])]
+    p50 = quiet.set_index(["scenario", "service"])["p50"].unstack()
+    dearer_ms = p50[["celery", "overbuilt"]].sub(p50["lean"], axis="index").stack()
+    ends = tk.twins.ceilings()
+
+    assert f"({month['overbuilt']:.0f} requests)" in PROSE
+    assert f"twenty deploys ({month['lean']:.0f})" in PROSE
+    assert f"costs the overbuilt one {bad['overbuilt-deploy']:.0f}, and the lean one ten" in PROSE
+    assert bad["lean-deploy"] == 10
+    assert f"{dearer_ms.min():.0f} to {dearer_ms.max():.0f} ms" in PROSE
+    assert "at half of what one lean process does" in PROSE
+    assert 0.45 < ends.loc["overbuilt", "on one each"] / ends.loc["lean", "on one each"] < 0.55
+    fronts = ("lean-crash-service", "celery-crash-web", "overbuilt-crash-gateway")
+    requests = [f"{seen.loc[run, 'failed']:.0f}" for run in fronts]
+    assert "{} requests of the lean service, {} of Celery's, {} of the".format(*requests) in PROSE
+    assert (seen.loc[list(fronts), "away_s"] < 1).all()

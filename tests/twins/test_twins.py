@@ -1,11 +1,10 @@
 """Twins are fitted at low load, and foretell what they have not seen within limits set before."""
 
-import dataclasses
-
 import pytest
 
 import toolkit as tk
 from toolkit import twins
+from toolkit.twins.twin import handing_over_s
 
 UNSEEN = [
     str(name)
@@ -57,6 +56,41 @@ def test_the_most_that_slots_can_do_solves_its_equation(service):
         assert most * held_s == pytest.approx(slots)
 
 
+@pytest.mark.parametrize("run", [f"{s}-steady-230" for s in twins.SERVICES])
+def test_slots_that_never_rest_do_as_many_as_their_time_allows(run):
+    """An identity: with a queue all the time, slots over (work + handing over) is what was done."""
+    stamps = twins.truth(run)
+    work_s = (stamps["ended_us"] - stamps["started_us"]).mean() / 1e6
+    handing_s = handing_over_s(stamps).mean()
+
+    assert twins.figures().loc[run, "done_per_s"] == pytest.approx(
+        twins.SLOTS / (work_s + handing_s), rel=0.02
+    )
+
+
+@pytest.mark.parametrize("rate_per_s", [60, 140, 230])
+@pytest.mark.parametrize("service", twins.SERVICES)
+def test_every_job_of_a_twin_is_done_or_refused(service, rate_per_s):
+    run = tk.simulate(
+        twins.twin(service).design(tk.Poisson(rate_per_s=rate_per_s)), jobs=3_000, seed=2
+    )
+    ends = run.jobs["outcome"].value_counts()
+
+    assert set(ends[ends > 0].index) <= {"done", "rejected"}
+    assert ends.sum() == 3_000
+    assert (ends.get("rejected", 0) > 0) == (rate_per_s == 230)
+
+
+@pytest.mark.parametrize("run", UNSEEN)
+def test_every_request_of_a_run_in_which_nothing_dies_is_done_or_refused(run):
+    """The service's record, the load generator's and the table of runs say the same."""
+    row, stamps = twins.runs().loc[run], twins.truth(run)
+    arrived_s, good_ms = twins.answers(run)
+
+    assert arrived_s.size == len(stamps) == row["arrived"] == row["done"] + row["refused"]
+    assert good_ms.size == (stamps["status"] == 200).sum() == row["done"]
+
+
 @pytest.mark.parametrize("service", twins.SERVICES)
 def test_more_load_and_slower_work_never_make_answers_quicker(service):
     fitted = twins.twin(service)
@@ -92,6 +126,61 @@ def test_hidden_deaths_fail_nobody_and_the_others_as_the_formula_says():
         assert abs(row["failed"] - row["if_not_hidden"]) <= reach
 
 
+@pytest.mark.parametrize("service", ["celery", "overbuilt"])
+def test_nothing_fails_in_a_deploy_until_it_is_the_fronts_turn(service):
+    """So a new version of the work alone fails nobody; a front is away for less than a second."""
+    row = twins.incidents().loc[f"{service}-deploy"]
+
+    assert row["part"].split()[0].startswith("worker")
+    assert row["part"].split()[-1] in ("web", "gateway")
+    assert row["first_bad_s"] > row["away_s"] - 1.0
+    assert twins.month(part_deaths=0, deploys=1).loc[service, "failed"] == 0
+
+
+def test_the_verdict_moves_with_the_load():
+    """Where all are quick enough the dear ones are overbuilt; where only one is, it fits; then none."""
+
+    def verdicts(rate_per_s):
+        arrivals = tk.Poisson(rate_per_s=rate_per_s)
+        designs = {name: twins.twin(name).design(arrivals) for name in twins.SERVICES}
+        parts = {name: twins.parts(name) for name in twins.SERVICES}
+        goal = tk.SLO(p99_s=0.120, success=0.999)
+        rules = {"jobs": 10_000, "replications": 10, "progress": False}
+        return tk.advise(designs, slo=goal, parts=parts, **rules).table()["verdict"].to_dict()
+
+    assert verdicts(60) == {"lean": "fits", "celery": "overbuilt", "overbuilt": "overbuilt"}
+    assert verdicts(150) == {"lean": "fits", "celery": "underbuilt", "overbuilt": "underbuilt"}
+    assert set(verdicts(230).values()) == {"underbuilt"}
+
+
+def test_the_narrowest_part_of_the_hops_ends_before_one_lean_process():
+    table = twins.ceilings()
+    by_part = twins.runs().loc["overbuilt-steady-060"]
+
+    assert table.loc["overbuilt", "narrowest"] == "orchestrator"
+    assert (
+        by_part["cpu_orchestrator_s"]
+        == by_part[["cpu_gateway_s", "cpu_broker_s", "cpu_orchestrator_s"]].max()
+    )
+    assert (table["on one each"] >= table["on one"]).all()
+    assert table["on one each"].idxmax() == "lean"
+    for service in twins.SERVICES:
+        assert 1000 * twins.twin(service).processor_s == pytest.approx(
+            table.loc[service, "processor_ms"], rel=0.01
+        )
+
+
+def test_answers_are_counted_from_what_happened_on():
+    """All good answers are in some step; before the death as many as were asked for, then a gap."""
+    at_s, good_per_s = twins.good_per_s("lean-crash-service", every_s=0.5)
+    whole_s, whole = twins.good_per_s("lean-steady-060", every_s=1.0)
+
+    assert good_per_s[(at_s > -5) & (at_s < 0)].min() > 20
+    assert good_per_s[(at_s > 0) & (at_s < 0.5)].max() < 10
+    assert whole_s[0] == 0.5
+    assert whole.sum() == pytest.approx(3_600, abs=120)  # the last second is not whole
+
+
 def test_a_month_adds_up_and_follows_what_happens_more_often():
     once = twins.month(part_deaths=1)
     twice = twins.month(part_deaths=2)
@@ -121,9 +210,3 @@ def test_a_name_that_is_none_is_refused():
         twins.load_test("lean-steady-999")
     with pytest.raises(ValueError, match="part_deaths must be >= 0, got -1"):
         twins.month(part_deaths=-1)
-
-
-def test_a_twin_is_data():
-    fitted = twins.twin("lean")
-
-    assert dataclasses.replace(fitted, rest_s=fitted.rest_s) == fitted
