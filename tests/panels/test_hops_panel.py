@@ -79,9 +79,12 @@ def test_a_guess_is_on_the_panel_and_on_the_picture():
     ("picture", "said"),
     [
         (hops.against_load, "p99, ms"),
-        (hops.bursts, "good answers a second"),
-        (lambda: hops.around({"lean": "lean-crash-service"}), "good answers a second"),
-        (lambda: hops.by_price({"work_deaths": 30}), "a month"),
+        (hops.bursts, "in any two seconds of it: lean 197, celery 144, overbuilt 172."),
+        (lambda: hops.around({"lean": "lean-crash-service"}), "any half second after it: lean 4."),
+        (
+            lambda: hops.by_price({"work_deaths": 30}),
+            "Cheapest: lean from $0.01 on, celery from $1.3 on.",
+        ),
     ],
 )
 def test_pictures_say_themselves(picture, said):

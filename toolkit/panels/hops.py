@@ -157,11 +157,13 @@ def around(runs: Mapping[str, str], *, before_s: float = 2.0, after_s: float = 8
         curves[name] = (at_s[near], good_per_s[near])
 
     def draw(axes: Axes) -> str:
-        axes.set_title("A part dies at 0 s: what clients get")
-        return plots.lines(
+        axes.set_title(title := "A part dies at 0 s: what clients get")
+        plots.lines(
             axes, curves, xlabel="time from then on, s", ylabel="good answers a second",
             marks={"it dies": ("x", 0.0)},
         )  # fmt: skip
+        fewest = (f"{name} {y[x > 0].min():.0f}" for name, (x, y) in curves.items())
+        return f"{title}. The fewest good answers a second, in any half second after it: {', '.join(fewest)}."
 
     caption = "Measured: one run each at 60 jobs a second, counted in steps of half a second. The part starts again by itself."
     return plots.picture(draw, caption=caption)
@@ -174,13 +176,17 @@ def bursts() -> Picture:
     }
 
     def draw(axes: Axes) -> str:
-        axes.set_title("Eight seconds of 300 jobs a second")
-        return plots.lines(
+        axes.set_title(title := "Eight seconds of 300 jobs a second")
+        plots.lines(
             axes,
             curves,
             xlabel="time, s",
             ylabel="good answers a second",
             spans={"300/s": (20.0, 28.0)},
+        )
+        most = (f"{service} {y.max():.0f}" for service, (_, y) in curves.items())
+        return (
+            f"{title}. The most good answers a second, in any two seconds of it: {', '.join(most)}."
         )
 
     return plots.picture(draw, caption="Measured: one run each; 60 jobs a second before and after.")
@@ -200,11 +206,18 @@ def by_price(often: Mapping[str, float], *, lost: float = 0.0, most: float = 100
 
     def draw(axes: Axes) -> str:
         axes.set_title("A month: parts, and what goes wrong")
-        return plots.lines(
+        said = plots.lines(
             axes, curves, xlabel="price of a failed request, $", ylabel="a month, $",
             log_x=True, log_y=True,
         )  # fmt: skip
+        return f"{said} Cheapest: {_cheapest(failed, [str(one.index[0]) for one in totals])}."
 
     counted = ", ".join(f"{name.replace('_', ' ')} {value:g}" for name, value in often.items())
     caption = f"Measured once each, at 60 jobs a second; parts by tk.Prices. A month: {counted}; a lost job ${lost:,.0f}."
     return plots.picture(draw, caption=caption)
+
+
+def _cheapest(prices: Array, names: list[str]) -> str:
+    """Return who is cheapest from which price on, in words."""
+    new = [k for k, name in enumerate(names) if k == 0 or name != names[k - 1]]
+    return ", ".join(f"{names[k]} from ${prices[k]:.2g} on" for k in new)
