@@ -1,12 +1,15 @@
 # `make` alone lists what there is to do.
 .DEFAULT_GOAL := help
-.PHONY: help lab ebpf test check notebooks bench kernelbench clean
+.PHONY: help lab ebpf test check notebooks bench kernelbench measure clean
 
 VENV ?= .venv
 BIN := $(VENV)/bin
 NBVAL := --nbval-lax --nbval-current-env --nbval-cell-timeout=300
+ROOT := $(filter 0,$(shell id -u))
 # JupyterLab does not start as root unless told to
-LAB := $(if $(filter 0,$(shell id -u)),--allow-root)
+LAB := $(if $(ROOT),--allow-root)
+# only root may run above other programs
+PRIORITY := $(if $(ROOT),--priority)
 
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -41,6 +44,12 @@ bench: .bench  ## set up and measure speed and memory beside other simulators: t
 kernelbench: .ebpf  ## measure the kernel's limiters, and what a micro-VM costs: ten minutes more
 	$(BIN)/python tests/benchmarks/kernel_limiter.py
 	$(BIN)/python tests/benchmarks/microvm_start.py
+
+measure: .test  ## measure again what notebook 08 shows, into build/measured: 80 minutes
+	$(BIN)/python data/collect/collect_code_exhibit.py --out build/measured/code-exhibit
+	$(BIN)/python data/collect/collect_lean_overbuilt.py --out build/measured/lean-overbuilt $(PRIORITY)
+	$(BIN)/python data/collect/lean_overbuilt_facts.py build/measured/lean-overbuilt --parts
+	$(BIN)/python data/collect/code_exhibit_facts.py build/measured/code-exhibit
 
 clean:  ## remove the environment and everything that was made
 	rm -rf $(VENV) .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis build *.egg-info

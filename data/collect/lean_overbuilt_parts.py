@@ -107,8 +107,8 @@ class Service:
             servers.kill_group(process)
             time.sleep(RESTART_S)
             if not self.closing:
+                self.start(part)  # there is always a newest
                 part.processes.remove(process)
-                self.start(part)
 
     def kill(self, target: str) -> None:
         """Kill a part with all its processes, or one of them: ``worker/parent``, ``worker/child``."""

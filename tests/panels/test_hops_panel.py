@@ -79,11 +79,11 @@ def test_a_guess_is_on_the_panel_and_on_the_picture():
     ("picture", "said"),
     [
         (hops.against_load, "p99, ms"),
-        (hops.bursts, "in any two seconds of it: lean 197, celery 144, overbuilt 172."),
-        (lambda: hops.around({"lean": "lean-crash-service"}), "any half second after it: lean 4."),
+        (hops.bursts, "in any two seconds of it: lean 198, celery 171, overbuilt 178."),
+        (lambda: hops.around({"lean": "lean-crash-service"}), "any half second after it: lean 0."),
         (
             lambda: hops.by_price({"work_deaths": 30}),
-            "Cheapest: lean from $0.01 on, celery from $1.3 on.",
+            "Cheapest: lean from $0.01 on, celery from $1 on, overbuilt from $100 on.",
         ),
     ],
 )

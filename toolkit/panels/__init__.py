@@ -25,6 +25,7 @@ from toolkit.panels import (
 )
 from toolkit.panels.affordable import affordable
 from toolkit.panels.frontier import frontier
+from toolkit.panels.layered import layered
 from toolkit.panels.panel import Panel
 from toolkit.panels.staffing import RETRIES, advised, checked, staffing
 
@@ -40,6 +41,7 @@ __all__ = [
     "frontier",
     "hops",
     "jobs",
+    "layered",
     "limiter",
     "metastable",
     "pools",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from toolkit import plots, twins
+from toolkit._say import three_digits
 from toolkit.arrivals import Poisson
 from toolkit.laws import Array
 from toolkit.lessons import Prediction
@@ -31,7 +32,7 @@ _SLOW = {
     2.0: "work twice as long",
     3.0: "work three times as long",
 }
-_MEASURED = "Measured: 40 to 60 s of random arrivals at each point, four slots, one processor for all parts."
+_MEASURED = "Measured: 40 to 180 s of random arrivals at each point, four slots, one processor for all parts."
 
 
 @cache
@@ -220,4 +221,4 @@ def by_price(often: Mapping[str, float], *, lost: float = 0.0, most: float = 100
 def _cheapest(prices: Array, names: list[str]) -> str:
     """Return who is cheapest from which price on, in words."""
     new = [k for k, name in enumerate(names) if k == 0 or name != names[k - 1]]
-    return ", ".join(f"{names[k]} from ${prices[k]:.2g} on" for k in new)
+    return ", ".join(f"{names[k]} from ${three_digits(prices[k])} on" for k in new)
