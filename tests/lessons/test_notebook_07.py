@@ -1,48 +1,12 @@
-"""Notebook 07 as a learner meets it: solutions pass, dots do not, a wrong idea gets its own hint."""
-
-import ast
-import json
-import re
-from pathlib import Path
+"""Notebook 07 as a learner meets it: a wrong idea gets its own hint, prose says what cells print."""
 
 import pytest
+from exercises import Book
 
 import toolkit as tk
 
-PATH = Path(__file__).parents[2] / "notebooks" / "07-metastable.ipynb"
-CELLS = json.loads(PATH.read_text(encoding="utf-8"))["cells"]
-CODE = ["".join(cell["source"]) for cell in CELLS if cell["cell_type"] == "code"]
-PROSE = "\n".join("".join(cell["source"]) for cell in CELLS if cell["cell_type"] == "markdown")
-PRINTED = "".join(
-    "".join(output.get("text", "")) for cell in CELLS for output in cell.get("outputs", [])
-)
-EXERCISES = [code for code in CODE if "lessons.check" in code]
-SOLUTION = re.compile(r"### BEGIN SOLUTION\n.*?### END SOLUTION\n", re.DOTALL)
-OUTAGE = {"service_rate_per_s": 300, "timeout_s": 1, "outage_start_s": 50, "outage_s": 10}
-
-
-def answer(code):
-    """Run an exercise and return what its check says."""
-    *body, last = ast.parse(code).body
-    names = {"tk": tk, "outage": OUTAGE}
-    exec(compile(ast.Module(body, []), PATH.name, "exec"), names)
-    return eval(compile(ast.Expression(last.value), PATH.name, "eval"), names)
-
-
-@pytest.mark.parametrize("code", EXERCISES, ids=lambda code: code.split(" ")[0])
-def test_the_solution_is_right_and_the_dots_are_no_answer(code):
-    assert answer(code)
-    assert "no answer yet" in answer(SOLUTION.sub("", code)).text
-
-
-def test_every_question_is_asked():
-    asked = set(re.findall(r'lessons\.check\(\s*"(07-[^"]+)"', "\n".join(EXERCISES)))
-
-    assert asked == {name for name in tk.lessons.QUESTIONS if name.startswith("07-")}
-
-
-def test_the_outage_of_the_exercise_is_that_of_the_notebook():
-    assert any(code.startswith(f"outage = {OUTAGE}".replace("'", '"')) for code in CODE)
+BOOK = Book("07")
+OUTAGE = BOOK.given("outage")
 
 
 @pytest.mark.parametrize("load", [127.9, 130, 131.65])
@@ -77,12 +41,12 @@ def test_a_queue_for_a_second_is_too_long_for_half_a_second(given):
 @pytest.mark.parametrize("number", ["179.05", "179.5", "5,321", "126.50", "9.03", "hidden 150/s"])
 def test_the_numbers_behind_the_prose_are_printed_and_compared(number):
     """The cells that print them are tagged, so a run of the notebook compares them."""
-    assert number in PRINTED
+    assert number in BOOK.printed
 
 
 def test_the_prose_quotes_what_the_cells_print():
     quoted = ("179.5 s in place of 179.05 s", "2,800 jobs came, and 2,520", "so it takes 9 s")
 
-    assert [words for words in quoted if words not in PROSE] == []
+    assert [words for words in quoted if words not in BOOK.prose] == []
     assert 2_800 + 2_520 + 1 == 5_321  # one more comes at the very moment of its return
-    assert PRINTED.endswith("cheapest: a cap of 20 on the queue\n")
+    assert BOOK.printed.endswith("cheapest: a cap of 20 on the queue\n")

@@ -1,23 +1,11 @@
-"""Notebook 09 as a learner meets it: solutions pass, dots do not, a wrong idea gets its own hint."""
-
-import ast
-import json
-import re
-from pathlib import Path
+"""Notebook 09 as a learner meets it: a wrong idea gets its own hint, prose says what cells print."""
 
 import pytest
+from exercises import Book
 
 import toolkit as tk
 
-PATH = Path(__file__).parents[2] / "notebooks" / "09-in-praise-of-slack.ipynb"
-CELLS = json.loads(PATH.read_text(encoding="utf-8"))["cells"]
-CODE = ["".join(cell["source"]) for cell in CELLS if cell["cell_type"] == "code"]
-PROSE = "\n".join("".join(cell["source"]) for cell in CELLS if cell["cell_type"] == "markdown")
-PRINTED = "".join(
-    "".join(output.get("text", "")) for cell in CELLS for output in cell.get("outputs", [])
-)
-EXERCISES = [code for code in CODE if "lessons.check" in code]
-SOLUTION = re.compile(r"### BEGIN SOLUTION\n.*?### END SOLUTION\n", re.DOTALL)
+BOOK = Book("09")
 
 BATCH = {"items_per_s": 200, "fixed_s": 0.020, "per_item_s": 0.002}
 STAFF = {"load": 100, "times": 4, "prob_wait": 0.2}
@@ -29,26 +17,6 @@ FASTER = {
     "effort": 2_400,
     "months": 12,
 }
-
-
-def answer(code):
-    """Run an exercise and return what its check says."""
-    *body, last = ast.parse(code).body
-    names = {"tk": tk}
-    exec(compile(ast.Module(body, []), PATH.name, "exec"), names)
-    return eval(compile(ast.Expression(last.value), PATH.name, "eval"), names)
-
-
-@pytest.mark.parametrize("code", EXERCISES, ids=lambda code: code.split(" ")[0])
-def test_the_solution_is_right_and_the_dots_are_no_answer(code):
-    assert answer(code)
-    assert "no answer yet" in answer(SOLUTION.sub("", code)).text
-
-
-def test_every_question_is_asked():
-    asked = set(re.findall(r'lessons\.check\(\s*"(09-[^"]+)"', "\n".join(EXERCISES)))
-
-    assert asked == {name for name in tk.lessons.QUESTIONS if name.startswith("09-")}
 
 
 @pytest.mark.parametrize(
@@ -120,5 +88,5 @@ def test_the_smallest_batch_keeps_up_and_one_less_does_not(items_per_s):
 )
 def test_the_prose_quotes_what_the_cells_print(quoted, printed):
     """The cells that print them are tagged, so a run of the notebook compares them."""
-    assert quoted in PROSE
-    assert [text for text in printed if text not in PRINTED] == []
+    assert quoted in BOOK.prose
+    assert [text for text in printed if text not in BOOK.printed] == []

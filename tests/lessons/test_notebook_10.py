@@ -1,27 +1,20 @@
 """Notebook 10 as a learner meets it: checks that know no answer beforehand, and words instead of tracebacks."""
 
-import ast
-import json
 import re
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
+from exercises import Book, without_solution
 from fakes import pool, simulated_test
 from IPython.core.interactiveshell import InteractiveShell
 
 import toolkit as tk
 
-PATH = Path(__file__).parents[2] / "notebooks" / "10-capstone.ipynb"
-DATA = PATH.parents[1] / "data" / "http-pool"
+BOOK = Book("10")
+DATA = BOOK.path.parents[1] / "data" / "http-pool"
 SHEET = (DATA / "README.md").read_text(encoding="utf-8")
-CELLS = json.loads(PATH.read_text(encoding="utf-8"))["cells"]
-CODE = ["".join(cell["source"]) for cell in CELLS if cell["cell_type"] == "code"]
-PROSE = " ".join("".join(cell["source"]) for cell in CELLS if cell["cell_type"] == "markdown")
-EXERCISES = [code for code in CODE if "lessons.check" in code]
-SOLUTION = re.compile(r"### BEGIN SOLUTION\n.*?### END SOLUTION\n", re.DOTALL)
 GOAL = tk.SLO(p99_s=0.1)
 QUICK = {"jobs": 2_000, "replications": 5, "seed": 1, "progress": False}
 
@@ -46,31 +39,17 @@ def known():
     return evidence(must=("today", "a worker lost"))
 
 
-def answer(code, names):
-    """Run an exercise and return what its check says."""
-    *body, last = ast.parse(code).body
-    names = dict(names)
-    exec(compile(ast.Module(body, []), PATH.name, "exec"), names)
-    return eval(compile(ast.Expression(last.value), PATH.name, "eval"), names)
-
-
-@pytest.mark.parametrize("code", EXERCISES, ids=lambda code: code.split(" ")[0])
+@pytest.mark.parametrize("code", BOOK.exercises, ids=lambda code: code.split(" ")[0])
 def test_the_solution_is_right_for_any_file_and_the_dots_are_no_answer(code, known):
-    assert answer(code, known)
-    assert "no answer yet" in answer(SOLUTION.sub("", code), known).text
+    assert BOOK.shown(code, dict(known))
+    assert "no answer yet" in BOOK.shown(without_solution(code), dict(known)).text
 
 
 @pytest.mark.parametrize("slo", [tk.SLO(success=0.9), tk.SLO(p99_s=0.001)])
 def test_with_a_goal_on_no_time_or_one_that_nobody_meets_the_solutions_end_in_words(slo):
     names = evidence(slo)
 
-    assert all(answer(code, names).text for code in EXERCISES)
-
-
-def test_every_question_is_asked():
-    asked = set(re.findall(r'lessons\.check\(\s*"(10-[^"]+)"', "\n".join(EXERCISES)))
-
-    assert asked == {name for name in tk.lessons.QUESTIONS if name.startswith("10-")}
+    assert all(BOOK.shown(code, dict(names)).text for code in BOOK.exercises)
 
 
 @pytest.mark.parametrize(
@@ -140,8 +119,8 @@ def test_a_slip_about_the_door_is_explained(given, hint):
 
 def test_only_one_cell_names_a_file_or_a_goal():
     """Whatever follows must follow from the names in it."""
-    mine = next(code for code in CODE if code.startswith("file = "))
-    rest = [code for code in CODE if code != mine]
+    mine = next(code for code in BOOK.code if code.startswith("file = "))
+    rest = [code for code in BOOK.code if code != mine]
 
     assert not [code for code in rest if re.search(r"\.jtl|SLO\(|Future\(|Prices\(\)", code)]
     assert all(name in mine for name in ("unseen", "workers", "expected_per_s", "goal", "prices"))
@@ -180,11 +159,11 @@ def test_what_the_prose_says_of_the_file_that_is_there_holds():
     trial = tk.advice.trial(fit, busy, progress=False)
     service_ms = 1000 * fit.design.stages[0].service.mean_s
 
-    assert "by an eighth at p95 and p99" in PROSE
+    assert "by an eighth at p95 and p99" in BOOK.prose
     assert trial.table["error"][["p95", "p99"]].to_list() == pytest.approx([0.125] * 2, abs=0.02)
-    assert "need 20.1 ms for a request, and the file says 20.6" in PROSE
+    assert "need 20.1 ms for a request, and the file says 20.6" in BOOK.prose
     assert service_ms == pytest.approx(20.6, abs=0.05)
     assert "| server: work mean, ms | 19.89 | 20.10 | 20.07 |" in SHEET
-    assert "82% busy in the model which are 81% busy in truth" in PROSE
+    assert "82% busy in the model which are 81% busy in truth" in BOOK.prose
     assert trial.utilisation == pytest.approx(0.82, abs=0.005)
     assert "| server: utilisation | 0.301 | 0.608 | 0.809 |" in SHEET

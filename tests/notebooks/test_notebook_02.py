@@ -1,40 +1,23 @@
 """Notebook 02 as a learner meets it: solutions pass their checks, dots do not, and prose says what cells print."""
 
-import ast
 import json
-import re
-from pathlib import Path
 
 import pytest
+from exercises import Book, without_solution
 
-PATH = Path(__file__).parents[2] / "notebooks" / "02-background-jobs.ipynb"
-CELLS = json.loads(PATH.read_text(encoding="utf-8"))["cells"]
-SOLUTION = re.compile(r"### BEGIN SOLUTION\n.*?### END SOLUTION\n", re.DOTALL)
+BOOK = Book("02")
 
 pytestmark = pytest.mark.slow
-
-
-def sources(kind):
-    return ["".join(cell["source"]) for cell in CELLS if cell["cell_type"] == kind]
-
-
-def run(code, names):
-    """Run a cell and return what it would show: the value of its last line, if it has one."""
-    *body, last = ast.parse(code).body
-    if not isinstance(last, ast.Expr):
-        body, last = [*body, last], None
-    exec(compile(ast.Module(body, []), PATH.name, "exec"), names)
-    return last and eval(compile(ast.Expression(last.value), PATH.name, "eval"), names)
 
 
 @pytest.fixture(scope="module")
 def names():
     """Return the names that the notebook leaves behind, and what its checks said."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(PATH.parent)
+        patch.chdir(BOOK.path.parent)
         found = {"said": []}
-        for code in sources("code"):
-            shown = run(code, found)
+        for code in BOOK.code:
+            shown = BOOK.shown(code, found)
             if "lessons.check" in code:
                 found["said"].append(shown)
     return found
@@ -45,15 +28,14 @@ def test_every_solution_passes_its_check(names):
 
 
 def test_without_the_solution_a_check_waits_for_an_answer(names):
-    for code in sources("code"):
-        if "lessons.check" in code:
-            assert "no answer yet" in run(SOLUTION.sub("", code), dict(names)).text
+    for code in BOOK.exercises:
+        assert "no answer yet" in BOOK.shown(without_solution(code), dict(names)).text
 
 
 def test_what_the_prose_says_is_what_the_cells_show(names):
     """Words for numbers, each beside the value that it stands for."""
-    prose = " ".join(sources("markdown"))
-    printed = json.dumps([cell.get("outputs") for cell in CELLS])
+    prose = BOOK.prose
+    printed = json.dumps([cell.get("outputs") for cell in BOOK.cells])
     kills, surprises = names["kills"], names["surprises"]["measured"]
     choices, crashed = names["choices"], names["crashed"]
     stuck = names["tk"].recordings.recorded("celery-redis-prefetch-4-early")
@@ -86,4 +68,4 @@ def test_what_the_prose_says_is_what_the_cells_show(names):
 
 def test_the_notebook_keeps_no_state_of_widgets():
     """It would be a hundred kilobytes that change with every run."""
-    assert "widgets" not in json.loads(PATH.read_text(encoding="utf-8"))["metadata"]
+    assert "widgets" not in json.loads(BOOK.path.read_text(encoding="utf-8"))["metadata"]
