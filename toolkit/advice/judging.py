@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from toolkit.design import Design
-from toolkit.experiments import Replications, interval
+from toolkit.experiments import interval
 from toolkit.simulation import Run
 from toolkit.simulation.records import DONE
 
@@ -108,8 +108,3 @@ def settled_by_order(
         else answer
         for name, answer in answers.items()
     }
-
-
-def cannot_keep_up(done: Replications) -> bool:
-    """Say whether a queue grows for ever: then no percentile means anything, however short the run."""
-    return bool(done.design.overloads())

@@ -13,7 +13,6 @@ from toolkit.advice.goals import SLO
 from toolkit.advice.judging import (
     Answer,
     Judgement,
-    cannot_keep_up,
     judge,
     recovery_s,
     settled_by_order,
@@ -22,7 +21,7 @@ from toolkit.advice.judging import (
 )
 from toolkit.arrivals import Trace
 from toolkit.design import Design
-from toolkit.experiments import Comparison, Replications, compare
+from toolkit.experiments import Comparison, Replications, compare, progress_bar
 from toolkit.simulation import simulate
 
 Outlook = dict[str, dict[str, Answer]]
@@ -62,7 +61,7 @@ class Question:
 
     def answer_today(self, done: Replications) -> Answer:
         """Say whether a design meets every goal on time and success today."""
-        if cannot_keep_up(done):
+        if done.design.overloads():  # no percentile of a queue that grows for ever means anything
             return "misses"
         return worst(judgement.answer for judgement in self.judgements(done).values())
 
@@ -94,7 +93,11 @@ class Question:
         }
         alive = {key: hit for key, hit in hits.items() if hit and not hit.overloads()}
         if future.lasts_s:
-            found = {key: self._disturbed(future, hit) for key, hit in alive.items()}
+            with progress_bar(len(alive), unit="design", show=self.effort.progress) as bar:
+                found = {}
+                for key, hit in alive.items():
+                    found[key] = self._disturbed(future, hit)
+                    bar.update()
         else:
             found = self._steady(alive)
         return {

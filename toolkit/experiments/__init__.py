@@ -6,6 +6,7 @@ from toolkit.experiments.replications import compare, replicate
 from toolkit.experiments.results import Comparison, Replications
 from toolkit.experiments.selection import Selection, best
 from toolkit.experiments.warmup import warmup_jobs
+from toolkit.experiments.watch import progress_bar
 
 __all__ = [
     "Comparison",
@@ -15,6 +16,7 @@ __all__ = [
     "compare",
     "interval",
     "intervals",
+    "progress_bar",
     "replicate",
     "student",
     "sweep",

@@ -18,7 +18,10 @@ def watched(
     crew: Crew, works: Iterable[Work], *, runs: int, begun: int = 0, show: bool
 ) -> Generator[Done, None, None]:
     """Yield what ``crew`` has finished, behind a progress bar of ``runs``, ``begun`` of them done."""
-    with _progress(runs, begun, show=show) as bar, closing(crew.finished(works, runs)) as done:
+    with (
+        progress_bar(runs, begun=begun, show=show) as bar,
+        closing(crew.finished(works, runs)) as done,
+    ):
         for work, seen in done:
             bar.update(len(seen))
             yield work, seen
@@ -31,8 +34,8 @@ def interrupted(finished: int, of: int, what: str) -> str:
     return text
 
 
-def _progress(runs: int, begun: int, *, show: bool) -> tqdm[Any]:
+def progress_bar(total: int, *, begun: int = 0, unit: str = "run", show: bool) -> tqdm[Any]:
     """Return a progress bar that appears after two seconds, in a terminal or a notebook."""
     from tqdm.auto import tqdm  # noqa: PLC0415, an import of a tenth of a second
 
-    return tqdm(total=runs, initial=begun, unit="run", delay=2, disable=not show)
+    return tqdm(total=total, initial=begun, unit=unit, delay=2, disable=not show)
