@@ -39,6 +39,7 @@ run = tk.simulate(design, jobs={jobs}, seed=1, engine="{engine}")
 run.summary()
 print(run.engine, flush=True)
 """
+COMPILE = "from toolkit.simulation.compiled_engine import start; start.compile_all()"
 FOUNDATION = "import numpy, pandas, simpy; print('simpy', flush=True)"
 
 
@@ -65,10 +66,8 @@ def starts(jobs: int, engine: str, rounds: int) -> tuple[dict[str, list[float]],
     seconds, engines = defaultdict(list), {}
     program = FIRST_RESULT.format(jobs=jobs, engine=engine)
     with tempfile.TemporaryDirectory() as filled:
-        filling = "compiled" if engine == "auto" else engine
-        fill = FIRST_RESULT.format(jobs=jobs, engine=filling)
         subprocess.run(
-            [sys.executable, "-c", fill],
+            [sys.executable, "-c", COMPILE],
             env={**os.environ, "NUMBA_CACHE_DIR": filled},
             stdout=subprocess.DEVNULL,
             check=True,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 from toolkit.design import Design
 from toolkit.simulation import compiled_engine
+from toolkit.simulation.heap import keep_what_is_freed
 from toolkit.simulation.records import UNFINISHED, Records
 from toolkit.simulation.simpy_engine import System
 from toolkit.simulation.streams import Streams
@@ -73,6 +74,7 @@ def run_with(
         text = f"run by SimPy: the compiled engine does not know {', '.join(unknown)}"
         return SimPyRun(design, streams, horizon_s), [text]
     if engine != "simpy":
+        keep_what_is_freed()
         done, why = compiled_engine.run(design, streams, horizon_s, must=engine == "compiled")
         if done is not None:
             return done, []
