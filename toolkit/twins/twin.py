@@ -41,7 +41,7 @@ _EDGE = "170 a second is its edge ({most} by the twin): the same arrivals and wo
 MISSES = {
     "celery-steady-170": _EDGE.format(most=165, figure="p50", three="191, 142 and 273"),
     "celery-second-170": _EDGE.format(most=165, figure="p50", three="191, 142 and 273"),
-    "overbuilt-steady-170": _EDGE.format(most=181, figure="p99", three="264, 179 and 172"),
+    "overbuilt-steady-170": _EDGE.format(most=182, figure="p99", three="264, 179 and 172"),
 }
 """Runs in which a twin misses a limit, and why."""
 
