@@ -17,8 +17,7 @@ class Book:
 
     def __init__(self, number: str) -> None:
         [self.path] = FOLDER.glob(f"{number}-*.ipynb")
-        cells = json.loads(self.path.read_text(encoding="utf-8"))["cells"]
-        self.cells = cells
+        self.cells = cells = json.loads(self.path.read_text(encoding="utf-8"))["cells"]
         self.code = ["".join(c["source"]) for c in cells if c["cell_type"] == "code"]
         self.markdown = ["".join(c["source"]) for c in cells if c["cell_type"] == "markdown"]
         self.prose = " ".join(self.markdown)

@@ -84,8 +84,8 @@ def all_runs() -> list[Run]:
         for name in parts.NAMES
     ]
     runs += [
-        Run(name, f"{time}-{EDGE_PER_S}", rate_per_s=EDGE_PER_S, seconds=STEADY[EDGE_PER_S])
-        for time in ("second", "third")
+        Run(name, f"{turn}-{EDGE_PER_S}", rate_per_s=EDGE_PER_S, seconds=STEADY[EDGE_PER_S])
+        for turn in ("second", "third")
         for name in parts.NAMES
     ]
     burst_s = sum(seconds for seconds, _ in loads.BURST)

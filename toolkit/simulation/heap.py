@@ -1,8 +1,7 @@
 """Memory that is used again: what a run frees stays in the process, for the next one to take.
 
 The C library hands tables of some megabytes back to the system as soon as they are free, and asks for
-them anew; each page of new memory costs as much as drawing hundreds of random numbers, and threads wait
-for each other meanwhile.
+them anew; each page of new memory costs as much as drawing hundreds of random numbers.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ import sys
 from functools import cache
 
 KEPT_BYTES = 256 << 20
-"""So much free memory stays in the process at most."""
+"""Free memory beyond this goes back to the system, for each of the C library's arenas by itself."""
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # mallopt(3)
 _LARGEST_BYTES = 32 << 20  # the most that glibc keeps in one piece, on 64 bits
