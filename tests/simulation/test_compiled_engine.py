@@ -13,14 +13,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from small_systems import (
     arrivals,
     batches,
     closed,
+    deliveries,
     length,
     many_retries,
+    pushes,
     rich_designs,
     routed,
     services,
@@ -30,6 +32,8 @@ from small_systems import stages as stages_
 import toolkit as tk
 from toolkit.simulation import streams
 from toolkit.simulation.compiled_engine import start
+from toolkit.simulation.compiled_engine.full import setup
+from toolkit.simulation.compiled_engine.full.run import FullRun
 from toolkit.simulation.engines import SimPyRun
 from toolkit.simulation.records import Records
 from toolkit.simulation.simulate import _streams
@@ -117,6 +121,89 @@ def test_one_stage_with_a_protocol_leaves_the_same_records(design, seed, horizon
         horizon_s = 80
 
     compare(design, **length(design, 20), seed=seed, horizon_s=horizon_s)
+
+
+@st.composite
+def usual_designs(draw):
+    """Draw a queue with a protocol, and none of what keeps messages from the short way."""
+    workers = draw(st.integers(1, 4))
+    in_turn = st.builds(
+        tk.BlockingPop, batch=st.integers(1, 3), refill_at=st.one_of(st.none(), st.integers(0, 2))
+    )
+    delivery = dataclasses.replace(
+        draw(deliveries(workers)),
+        fetch=draw(st.one_of(pushes, in_turn)),
+        countdown=None,
+        limiter=None,
+        groups=None,
+        poison=0.0,
+    )
+    work = tk.Stage(
+        name="a",
+        service=draw(st.one_of(services, st.just(tk.Exponential(mean_s=1.0)))),
+        workers=workers,
+        failure=draw(st.sampled_from([0.0, 0.1, 0.3])),
+        retry=draw(st.one_of(st.none(), many_retries)),
+        delivery=delivery,
+    )
+    sources = st.one_of(arrivals, batches, st.just(tk.Poisson(rate_per_s=0.9 * workers)))
+    design = tk.Design(arrivals=draw(sources), stages=[work])
+    assume(setup.has_short_way(design))
+    return design
+
+
+@given_many
+@given(usual_designs(), st.integers(0, 9), st.one_of(st.none(), st.just(60)))
+def test_the_short_way_leaves_the_same_records(design, seed, horizon_s):
+    """Deliveries, leases that run out, retries, crashes; many events at one moment."""
+    if horizon_s is None and (design.never_ends() or design.may_overlap):
+        horizon_s = 200
+
+    compare(design, **length(design, 60), seed=seed, horizon_s=horizon_s)
+
+
+def both_ways(design, jobs, seed):
+    """Run a design the short way and the long one, and compare; say whether it came to its end."""
+    draws = _streams(design.arrivals, jobs, None, seed, 0)
+    short = FullRun(design, draws, None)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(setup, "has_short_way", lambda _: False)
+        long = FullRun(design, draws, None)
+
+    assert short.world["has_short_way"] != long.world["has_short_way"]
+    assert short.gave_up == long.gave_up
+    if short.gave_up is None:
+        assert_same(short, long)
+    return short.gave_up is None
+
+
+@given_many
+@given(usual_designs(), st.integers(0, 9))
+def test_the_short_way_and_the_long_way_leave_the_same_records(design, seed):
+    """So many jobs that every record has been used again and again."""
+    assume(not design.never_ends() and not design.may_overlap)
+    both_ways(design, length(design, 3_000)["jobs"], seed)
+
+
+AGAIN = {"instances": 2, "autoretry": True, "retry_backoff": True, "max_retries": 3}
+
+
+@pytest.mark.parametrize(
+    ("product", "more"),
+    [
+        ("celery", AGAIN | {"acks_late": True, "visibility_timeout_s": 4.0}),
+        ("celery", AGAIN | {"acks_late": False}),
+        ("celery", AGAIN | {"acks_late": True, "broker": "rabbitmq"}),
+        ("sqs", {"visibility_timeout_s": 6.0, "max_receive_count": 3}),
+        ("sqs", {"visibility_timeout_s": 2.0, "max_receive_count": 2}),
+    ],
+)
+def test_products_that_deliver_again_go_both_ways_alike_for_long(product, more):
+    """Leases run out while their messages wait, retries follow: what is seldom comes in so many jobs."""
+    work = stage(product, **more, service=tk.Exponential(mean_s=1.0), failure=0.1)
+    source = tk.Poisson(rate_per_s=0.75 * work.workers)
+
+    assert both_ways(tk.Design(arrivals=source, stages=[work]), 50_000, seed=1)
 
 
 def test_what_is_left_of_a_preempted_service_is_never_less_than_nothing():

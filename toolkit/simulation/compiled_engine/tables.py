@@ -106,5 +106,12 @@ class Draws:
 
 def rooms(jobs: int, stages: list[Stage]) -> int:
     """Return for how many rows to make room at first; what is not written to costs nothing."""
-    per_job = sum(min(stage.attempts_per_job, 4.0) for stage in stages)
+    per_job = sum(min(_attempts_per_job(stage), 4.0) for stage in stages)
     return int(1.1 * per_job * jobs) + 1000
+
+
+def _attempts_per_job(stage: Stage) -> float:
+    """Return how many attempts a job makes in the mean, at least; what fails may be delivered again."""
+    if stage.delivery is None or not stage.delivery.repeats or stage.failure == 1:
+        return stage.attempts_per_job
+    return max(stage.attempts_per_job, 1 / (1 - stage.failure))

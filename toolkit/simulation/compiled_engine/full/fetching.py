@@ -73,11 +73,27 @@ def line_up(w, stage, i):
     """Let an instance ask as often as it wants messages."""
     if stage.fetch == BLOCKING_POP:
         instance = instance_at(w.instances, i)
+        if instance.asks and (stage.prefetch or stage.refill_at >= 0):
+            return  # it never wants more than one
         while instance.asks < wanted(stage, instance):
             instance.asks += 1
             place = (stage.line_first + stage.line_count) & stage.line_mask
             write_int(stage.line, place, i)
             stage.line_count += 1
+
+
+@called
+def next_in_line(w, stage):
+    """Return the next instance in line that still wants messages, -1 for none."""
+    while stage.line_count:
+        i = read_int(stage.line, stage.line_first)
+        stage.line_first = (stage.line_first + 1) & stage.line_mask
+        stage.line_count -= 1
+        instance = instance_at(w.instances, i)
+        instance.asks -= 1
+        if wanted(stage, instance):
+            return i
+    return NONE
 
 
 @called

@@ -22,11 +22,17 @@ from toolkit.simulation.compiled_engine.full.deaths import (
 )
 from toolkit.simulation.compiled_engine.full.fetching import line_up
 from toolkit.simulation.compiled_engine.full.leases import hold_comes, patience_comes, watch_comes
-from toolkit.simulation.compiled_engine.full.moments import at_once, is_over, urgently
+from toolkit.simulation.compiled_engine.full.moments import is_over, urgently
 from toolkit.simulation.compiled_engine.full.polls import look_comes, poll_comes, woken_comes
 from toolkit.simulation.compiled_engine.full.runs import all_move_on, run_comes, run_interrupted
+from toolkit.simulation.compiled_engine.full.short_way import went_short
 from toolkit.simulation.compiled_engine.full.stages import grant
-from toolkit.simulation.compiled_engine.full.trips import begin_life, think, trip_is_over
+from toolkit.simulation.compiled_engine.full.trips import (
+    begin_life,
+    plan_arrival,
+    think,
+    trip_is_over,
+)
 from toolkit.simulation.compiled_engine.full.wakes import (
     interrupted,
     set_out,
@@ -35,7 +41,6 @@ from toolkit.simulation.compiled_engine.full.wakes import (
     trip_hears,
 )
 from toolkit.simulation.compiled_engine.full.world import (
-    ARRIVAL,
     BROKER,
     C_OUTAGE,
     CALLERS_TIME_OUT,
@@ -79,7 +84,7 @@ from toolkit.simulation.compiled_engine.full.world import (
     stage_at,
     world_at,
 )
-from toolkit.simulation.compiled_engine.memory import called, compiled, read_float, unit
+from toolkit.simulation.compiled_engine.memory import called, compiled, inline
 from toolkit.simulation.compiled_engine.plain_world import ENDED, GAVE_UP, WANTS_DRAWS, WANTS_ROOM
 
 COMES = np.int64(-1)  # nothing is wanted
@@ -87,21 +92,6 @@ FIRST_ROOM = 8192
 SURE = 32  # events between two looks at the room that is left
 # entries that so many may need beside those for what is alive; a run that needs more is given up
 MANY = 64 * SURE
-
-
-@unit
-def plan_arrival(here):
-    """Plan the next arrival of an open source; there is never more than one."""
-    w = world_at(here, 0)
-    w.next_s, w.next_order = math.inf, NEVER
-    if w.arrived < w.jobs:
-        at_s = w.now + read_float(w.gaps_s, w.arrived)
-        if at_s == w.now and w.caller_count == 0:
-            at_once(w, E_ARRIVE)
-        else:
-            w.next_s = at_s
-            w.next_order = (ARRIVAL if w.caller_count else 0) | w.order
-            w.order += 1
 
 
 @called
@@ -187,22 +177,24 @@ def happen_rarely(w, kind, number, order):
     elif kind == E_WIND_HEARD:
         crash_comes(w.here, number)
     elif kind == E_SOURCE:
-        plan_arrival(w.here)
+        plan_arrival(w)
     elif kind == E_USER_STARTS:
         think(w, number, NO)
 
 
-@called
+@inline
 def happen(w, what, order):
     """Let an event happen."""
     kind, number = what & 255, what >> 8
-    if kind == E_TRIP:
+    if w.has_short_way and went_short(w, kind, number, order):
+        pass
+    elif kind == E_TRIP:
         trip_comes(w.here, number, order)
     elif kind == E_RUN:
         run_comes(w.here, number, order)
     elif kind == E_ARRIVE:
-        t = begin_life(w.here, NONE)
-        plan_arrival(w.here)
+        t = begin_life(w, NONE)
+        plan_arrival(w)
         set_out(w.here, t)
     elif kind == E_WATCH:
         watch_comes(w.here, number, order)
@@ -232,33 +224,36 @@ def happen(w, what, order):
         all_move_on(w.here, number, order)
     elif kind == E_USER:
         if w.arrived < w.jobs:
-            set_out(w.here, begin_life(w.here, number))
+            set_out(w.here, begin_life(w, number))
     else:
         happen_rarely(w, kind, number, order)
 
 
-@called
-def step(w):
-    """Let the next event happen; return ``COMES``, or why the loop must come back."""
-    w.sure -= 1
-    if w.sure < 0:
-        if not has_room(w):
-            return WANTS_ROOM
-        w.sure = SURE
-    if w.most_attempt + w.headroom > w.attempts_ready or w.most_turn + 1 >= w.thinks_ready:
-        return WANTS_DRAWS
-    if w.urgent_count:
-        entry = line_at(w.urgent, w.urgent_first)
-        w.urgent_first = (w.urgent_first + 1) & w.urgent_mask
-        w.urgent_count -= 1
-        happen(w, entry.what, entry.order)
-        return GAVE_UP if w.gave_up else COMES
+@inline
+def pass_over(w):
+    """Take the watches of leases that are over out of the head of their line; nothing comes of them."""
+    while w.lane_count:
+        lane = event_at(w.lane, w.lane_first & w.lane_mask)
+        if lease_at(w.leases, lane.what >> 8).watch_wait == lane.order:
+            return
+        if not lane.at_s >= w.horizon_s:
+            w.last_s = lane.at_s
+        w.lane_first += 1
+        w.lane_count -= 1
+
+
+@inline
+def next_event(w):
+    """Take out the next event that is not urgent, and go to its moment; its order is ``NEVER`` for none."""
     top = event_at(w.heap, 0)
     top_s, top_order = (top.at_s, top.order) if w.heap_count else (math.inf, NEVER)
     is_arrival = w.next_s < top_s or (w.next_s == top_s and w.next_order < top_order)
     if is_arrival:
         top_s, top_order = w.next_s, w.next_order
     lane = event_at(w.lane, w.lane_first & w.lane_mask)
+    if w.lane_count and lane.at_s <= top_s:
+        pass_over(w)
+        lane = event_at(w.lane, w.lane_first & w.lane_mask)
     is_lane = w.lane_count and (
         lane.at_s < top_s or (lane.at_s == top_s and lane.order < top_order)
     )
@@ -268,28 +263,43 @@ def step(w):
         entry = line_at(w.line, w.line_first)
         w.line_first = (w.line_first + 1) & w.line_mask
         w.line_count -= 1
-        happen(w, entry.what, entry.order)
-        return GAVE_UP if w.gave_up else COMES
+        return entry.what, entry.order
     if top_order == NEVER or top_s >= w.horizon_s:
-        return ENDED
+        return NONE, NEVER
+    w.now = top_s
     if is_lane:
         what = lane.what
         w.lane_first += 1
         w.lane_count -= 1
-        if lease_at(w.leases, what >> 8).watch_wait != top_order:
-            w.last_s = top_s  # the lease is over, and nothing happens
-            return COMES
-        w.now = top_s
-        happen(w, what, top_order)
-        return GAVE_UP if w.gave_up else COMES
-    w.now = top_s
-    if is_arrival:
-        happen(w, E_ARRIVE, top_order)
+    elif is_arrival:
+        what = E_ARRIVE
     else:
         what = top.what
         drop_first(w.heap, w.heap_count)
         w.heap_count -= 1
-        happen(w, what, top_order)
+    return what, top_order
+
+
+@inline
+def step(w):
+    """Let the next event happen; return ``COMES``, or why the loop must come back."""
+    w.sure -= 1
+    if w.sure < 0:
+        if not has_room(w):
+            return WANTS_ROOM
+        if w.most_attempt + w.headroom > w.attempts_ready or w.most_turn + 1 >= w.thinks_ready:
+            return WANTS_DRAWS
+        w.sure = SURE
+    if w.urgent_count:
+        entry = line_at(w.urgent, w.urgent_first)
+        w.urgent_first = (w.urgent_first + 1) & w.urgent_mask
+        w.urgent_count -= 1
+        what, order = entry.what, entry.order
+    else:
+        what, order = next_event(w)
+        if order == NEVER:
+            return ENDED
+    happen(w, what, order)
     return GAVE_UP if w.gave_up else COMES
 
 

@@ -15,9 +15,9 @@ from toolkit.simulation.compiled_engine.full.fetching import (
     has_no_token,
     lend,
     line_up,
+    next_in_line,
     room,
     waits_for_token,
-    wanted,
 )
 from toolkit.simulation.compiled_engine.full.moments import at_once, urgently
 from toolkit.simulation.compiled_engine.full.queue import (
@@ -61,11 +61,22 @@ from toolkit.simulation.compiled_engine.full.world import (
 from toolkit.simulation.compiled_engine.memory import (
     answering_unit,
     called,
-    read_int,
     unit,
     write_int,
 )
 from toolkit.simulation.compiled_engine.rules import admits
+
+
+@called
+def give_slot(w, i, number):
+    """Give a message the free slot of the lowest number."""
+    instance, lease = instance_at(w.instances, i), lease_at(w.leases, number)
+    slot = take_number(instance.idle, instance.idle_count)
+    instance.idle_count -= 1
+    append(w, i, number, RUNNING)
+    lease.slot, lease.started_s = slot, w.now
+    row = row_at(w.rows, lease.row)
+    row.started_s, row.worker = w.now, slot
 
 
 def with_match(seek):
@@ -130,15 +141,10 @@ def with_match(seek):
             number = instance.buffer_first
             remove(w, i, number)
             if not is_dropped(w, s, stage, number):
-                slot = take_number(instance.idle, instance.idle_count)
-                instance.idle_count -= 1
-                lease = lease_at(w.leases, number)
-                append(w, i, number, RUNNING)
-                lease.slot, lease.started_s = slot, w.now
-                row = row_at(w.rows, lease.row)
-                row.started_s, row.worker = w.now, slot
+                give_slot(w, i, number)
                 if stage.ack == ON_START:
                     acknowledge_(w, s, stage, number)
+                lease = lease_at(w.leases, number)
                 lease.run = RUN_STARTS
                 lease.run_wait = urgently(w, E_RUN | number << 8)
             has_started = True
@@ -210,22 +216,17 @@ def deliver(w, s, stage):
     if stage.fetch == PUSH:
         i = choose(w, stage)
         return i >= 0 and take_within(w, s, stage, i, YES) > 0
-    while stage.line_count:
-        i = read_int(stage.line, stage.line_first)
-        stage.line_first = (stage.line_first + 1) & stage.line_mask
-        stage.line_count -= 1
-        instance = instance_at(w.instances, i)
-        instance.asks -= 1
-        if wanted(stage, instance):
-            moved = take_within(w, s, stage, i, stage.batch) > 0
-            if not moved:
-                instance.asks += 1
-                stage.line_first = (stage.line_first - 1) & stage.line_mask
-                stage.line_count += 1
-                write_int(stage.line, stage.line_first, i)
-            line_up(w, stage, i)
-            return moved
-    return False
+    i = next_in_line(w, stage)
+    if i < 0:
+        return False
+    moved = take_within(w, s, stage, i, stage.batch) > 0
+    if not moved:
+        instance_at(w.instances, i).asks += 1
+        stage.line_first = (stage.line_first - 1) & stage.line_mask
+        stage.line_count += 1
+        write_int(stage.line, stage.line_first, i)
+    line_up(w, stage, i)
+    return moved
 
 
 @unit

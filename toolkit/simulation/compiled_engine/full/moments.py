@@ -144,7 +144,8 @@ def uniform(w, stage, purpose, attempt, job):
 @called
 def attempt_is_known(w, attempt):
     """Say whether there are draws for an attempt of this number; else the run is given up."""
-    w.most_attempt = max(w.most_attempt, attempt)
+    if attempt > w.most_attempt:
+        w.most_attempt, w.sure = attempt, 0  # it may need draws before the next event
     if attempt > w.attempts_ready:
         w.gave_up = 1
         return False

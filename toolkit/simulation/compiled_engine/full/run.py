@@ -41,15 +41,16 @@ class FullRun(LoopRun):
         super().make_books()
         world, keep = self.world, self.tables.keep
         for name, (layout, _, room) in POOLS.items():
-            world[room] = keep(name, np.zeros(loop.FIRST_ROOM, layout)).size
+            world[room] = keep(name, np.empty(loop.FIRST_ROOM, layout)).size
         for name in ("free_trip", "free_message", "free_lease", "free_chore", "active"):
             world[name] = names.NONE
         for name in ("line", "urgent"):
-            world[f"{name}_mask"] = keep(name, np.zeros(loop.FIRST_ROOM, names.LINE)).size - 1
-        world["lane_mask"] = keep("lane", np.zeros(loop.FIRST_ROOM, EVENT)).size - 1
+            world[f"{name}_mask"] = keep(name, np.empty(loop.FIRST_ROOM, names.LINE)).size - 1
+        world["lane_mask"] = keep("lane", np.empty(loop.FIRST_ROOM, EVENT)).size - 1
         keep("turns", np.zeros(loop.FIRST_ROOM * len(self.stages), np.int32))
         world["here"] = address(world)
         world["headroom"] = setup.headroom(self.design)
+        world["has_short_way"] = setup.has_short_way(self.design)
         if self.classes is not None:
             keep("classes", self.classes.astype(np.int64))
 
@@ -82,15 +83,15 @@ class FullRun(LoopRun):
         """Make a stage's queue and whatever else its kind has."""
         delivery = stage.delivery
         if record["kind"] == names.SHARED:
-            self.point(record, "shared", np.zeros(loop.FIRST_ROOM, EVENT), number)
+            self.point(record, "shared", np.empty(loop.FIRST_ROOM, EVENT), number)
             record["shared_room"] = loop.FIRST_ROOM
         if record["kind"] != names.BROKER:
             return
         for name in ("queue", "scratch"):
-            self.point(record, name, np.zeros(loop.FIRST_ROOM, EVENT), number)
+            self.point(record, name, np.empty(loop.FIRST_ROOM, EVENT), number)
         record["queue_room"] = loop.FIRST_ROOM
         if delivery is not None and isinstance(delivery.delayed, Poller):
-            self.point(record, "kept", np.zeros(loop.FIRST_ROOM, EVENT), number)
+            self.point(record, "kept", np.empty(loop.FIRST_ROOM, EVENT), number)
             record["kept_room"] = loop.FIRST_ROOM
         count = int(record["instances"][0])
         size = 1 << (stage.workers + count + 2).bit_length()

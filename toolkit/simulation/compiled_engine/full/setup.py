@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from toolkit.arrivals import Closed
 from toolkit.design import (
     BlockingPop,
     Caller,
@@ -225,6 +226,27 @@ def planned_chores(design: Design, first_instances: list[int]) -> npt.NDArray[np
     return np.array(rows, names.CHORE)
 
 
+def has_short_way(design: Design) -> bool:
+    """Say whether ``short_way`` knows all that the only stage may make of a message."""
+    stage, *others = design.stages
+    delivery = stage.delivery
+    if others or delivery is None or design.callers or isinstance(design.arrivals, Closed):
+        return False
+    special = (stage.patience, stage.fan_out, stage.shed, stage.outages, stage.limiter)
+    return (
+        not any(special)
+        and stage.order == "fifo"
+        and stage.capacity is None
+        and stage.share == 1
+        and stage.routes is None
+        and isinstance(delivery.fetch, Push | BlockingPop)
+        and delivery.limiter is None
+        and delivery.countdown is None
+        and not delivery.groups
+        and not delivery.poison
+    )
+
+
 def most_attempts(design: Design) -> float:
     """Return the highest attempt number that is possible."""
     stages = design.stages
@@ -239,10 +261,13 @@ def most_attempts(design: Design) -> float:
 
 def headroom(design: Design) -> int:
     """Return how many attempts of a job one event may begin at most."""
-    at_once = any(
-        stage.fan_out
-        or stage.routes is not None
-        or (stage.delivery and stage.delivery.delayed != "broker" and stage.retry)
-        for stage in design.stages
-    )
-    return 6 if at_once else 1
+    return 6 if any(_is_tried_at_once(stage) for stage in design.stages) else 1
+
+
+def _is_tried_at_once(stage: Stage) -> bool:
+    """Say whether a job may try again at the moment at which it was turned away."""
+    if stage.fan_out or stage.routes is not None:
+        return True
+    has_door = stage.capacity is not None or stage.limiter is not None
+    waits_inside = stage.delivery is not None and stage.delivery.delayed != "broker"
+    return waits_inside and has_door and stage.retry is not None

@@ -168,8 +168,8 @@ def stand(w, stage, t):
 
 
 @called
-def send(w, t, trip, s, stage):
-    """Send a message for the attempt."""
+def new_message(w, t, trip):
+    """Return a new message for a trip's attempt, which waits for the answer."""
     m = w.free_message
     if m >= 0:
         w.free_message = message_at(w.messages, m).next
@@ -189,9 +189,17 @@ def send(w, t, trip, s, stage):
     message.longest_wait_s, message.left_s = math.inf, math.nan
     trip.refs += 1
     w.open_rows += 1
-    if stage.groups:
-        message.group = int(uniform(w, s, GROUP, YES, trip.job) * stage.groups)
     trip.message, trip.state, trip.wait = m, ANSWER, NONE
+    return m
+
+
+@called
+def send(w, t, trip, s, stage):
+    """Send a message for the attempt."""
+    m = new_message(w, t, trip)
+    if stage.groups:
+        group = int(uniform(w, s, GROUP, YES, trip.job) * stage.groups)
+        message_at(w.messages, m).group = group
     publish(w.here, s, m)
 
 

@@ -9,12 +9,15 @@ import numpy as np
 from toolkit.simulation.compiled_engine.full.moments import at_once, is_full, later, urgently
 from toolkit.simulation.compiled_engine.full.queue import release_trip
 from toolkit.simulation.compiled_engine.full.world import (
+    ARRIVAL,
+    E_ARRIVE,
     E_HEARD,
     E_INTERRUPT,
     E_OVER,
     E_TRIP,
     E_USER,
     LIFE,
+    NEVER,
     NO,
     NONE,
     NOTHING,
@@ -24,7 +27,6 @@ from toolkit.simulation.compiled_engine.full.world import (
     world_at,
 )
 from toolkit.simulation.compiled_engine.memory import (
-    answering_unit,
     called,
     read_float,
     read_int,
@@ -159,20 +161,34 @@ def end_trip(here, t, outcome):
         if user >= 0:
             turn = int(read_short(w.user_turns, user)) + 1
             write_short(w.user_turns, user, turn)
-            w.most_turn = max(w.most_turn, turn)
+            if turn > w.most_turn:
+                w.most_turn, w.sure = turn, 0
             think(w, user, turn)
     else:
         w.open_forks -= 1
         at_once(w, E_OVER | t << 8)
 
 
-@answering_unit
-def begin_life(here, user):
-    """Let a job arrive, and take it as far as it goes at this moment."""
-    w = world_at(here, 0)
+@called
+def begin_life(w, user):
+    """Let a job arrive; return its trip."""
     job = w.arrived
     w.arrived += 1
     write_float(w.arrived_s, job, w.now)
     t = new_trip(w, LIFE, job, NONE, NO)
     trip_at(w.trips, t).user = user
     return t
+
+
+@called
+def plan_arrival(w):
+    """Plan the next arrival of an open source; there is never more than one."""
+    w.next_s, w.next_order = math.inf, NEVER
+    if w.arrived < w.jobs:
+        at_s = w.now + read_float(w.gaps_s, w.arrived)
+        if at_s == w.now and w.caller_count == 0:
+            at_once(w, E_ARRIVE)
+        else:
+            w.next_s = at_s
+            w.next_order = (ARRIVAL if w.caller_count else 0) | w.order
+            w.order += 1

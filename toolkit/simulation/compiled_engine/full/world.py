@@ -233,7 +233,8 @@ WORLD = records(
         ["drawn", "generators", "sequences", "jumps", "classes", "thinks", "thinks_ready"], "i8"
     )
     | dict.fromkeys(["users", "user_turns", "has_routes", "most_turn", "gave_up", "tries"], "i8")
-    | dict.fromkeys(["open_rows", "open_forks", "headroom", "active", "planned", "here"], "i8"),
+    | dict.fromkeys(["open_rows", "open_forks", "headroom", "active", "planned", "here"], "i8")
+    | {"has_short_way": "i8"},
 )
 
 

@@ -1,0 +1,302 @@
+"""The short way: what happens to most messages, in one piece.
+
+A message comes when nobody is before it, is served without a failure, and is answered.  Each of the
+three takes a dozen steps in the other modules, which must be ready for everything; here they are
+written out for a design that has none of what makes them longer (``setup.has_short_way``).  What they
+leave behind is the same to the last field, so that any event can go either way; one that is not as
+expected goes the long way, from the start.
+
+What would be urgent happens on the spot, as long as nothing urgent is before it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from toolkit.simulation.compiled_engine.columns import row_at
+from toolkit.simulation.compiled_engine.events import event_at, put_number
+from toolkit.simulation.compiled_engine.full.fetching import (
+    choose,
+    line_up,
+    new_lease,
+    next_in_line,
+)
+from toolkit.simulation.compiled_engine.full.leases import time_is_up
+from toolkit.simulation.compiled_engine.full.matching import ask, give_slot, match, start_next
+from toolkit.simulation.compiled_engine.full.moments import (
+    at_once,
+    attempt_is_known,
+    duration_s,
+    later,
+    new_row,
+    uniform,
+    urgently,
+)
+from toolkit.simulation.compiled_engine.full.queue import (
+    IN_BUFFER,
+    KEPT,
+    append,
+    free_lease,
+    push,
+    release_trip,
+    remove,
+)
+from toolkit.simulation.compiled_engine.full.stages import new_message
+from toolkit.simulation.compiled_engine.full.trips import begin_life, plan_arrival
+from toolkit.simulation.compiled_engine.full.words import uncount
+from toolkit.simulation.compiled_engine.full.world import (
+    ANSWER,
+    DEAD,
+    DONE,
+    E_ARRIVE,
+    E_RUN,
+    E_TRIP,
+    E_WATCH,
+    FAILED,
+    FAILURE,
+    NO,
+    NONE,
+    NOTHING,
+    OK,
+    ON_FETCH,
+    ON_START,
+    PUSH,
+    RETRY_IT,
+    RUN_ENDS,
+    RUN_OVER,
+    RUN_STARTS,
+    SERVICE,
+    instance_at,
+    lease_at,
+    line_at,
+    message_at,
+    retry_at,
+    stage_at,
+    trip_at,
+)
+from toolkit.simulation.compiled_engine.memory import (
+    inline,
+    write_byte,
+    write_float,
+    write_short,
+)
+from toolkit.simulation.compiled_engine.rules import tell_budget
+
+STAGE = np.int64(0)  # the only one
+
+
+@inline
+def went_short(w, kind, number, order):
+    """Let an event happen if it is one of the usual; say whether it was."""
+    if kind == E_RUN:
+        return ends(w, stage_at(w.stages, STAGE), number, order)
+    if kind == E_TRIP:
+        return is_answered(w, number, order)
+    if kind == E_ARRIVE:
+        arrives(w, stage_at(w.stages, STAGE))
+        return True
+    return False
+
+
+# --- a job arrives ---
+
+
+@inline
+def arrives(w, stage):
+    """Let a job arrive and send its message."""
+    t = begin_life(w, NONE)
+    plan_arrival(w)
+    trip = trip_at(w.trips, t)
+    trip.stage, trip.is_inside = STAGE, 1
+    trip.due_s, trip.paused_s = w.now, 0.0
+    trip.row = new_row(w, trip.job, STAGE, 1, w.now, 0.0)
+    write_short(stage.made, trip.job, 1)
+    attempt_is_known(w, 1)
+    stage.inside += 1
+    m = new_message(w, t, trip)
+    i = taker(w, stage) if stage.queue_count == 0 else NONE
+    if i >= 0:
+        hand_over(w, stage, m, i)
+        return
+    push(w, STAGE, stage, m, NO)
+    if stage.queue_count > 1 and (stage.fetch == PUSH or stage.line_count):
+        match(w.here, STAGE, NONE)
+
+
+@inline
+def taker(w, stage):
+    """Return the instance that takes the next message, -1 for none."""
+    return choose(w, stage) if stage.fetch == PUSH else next_in_line(w, stage)
+
+
+@inline
+def hand_over(w, stage, m, i):
+    """Lend an instance the first message that it is sent, past the queue."""
+    message, instance = message_at(w.messages, m), instance_at(w.instances, i)
+    message.place = stage.next_place
+    stage.next_place += 1
+    number = new_lease(w, m, i)
+    lease = lease_at(w.leases, number)
+    message.lease, message.deliveries, message.leases = number, 1, 1
+    instance.unacked += 1
+    starts = instance.buffer_count == 0 and instance.idle_count > 0
+    if stage.ack == ON_FETCH or (stage.ack == ON_START and starts):
+        delete(w, message, lease)
+    elif stage.has_visibility and time_is_up(w, stage, number, lease):
+        lease.watch_wait = urgently(w, E_WATCH | number << 8)
+    if starts:
+        give_slot(w, i, number)
+        begin_service(w, number, lease)
+    else:
+        append(w, i, number, IN_BUFFER)
+    line_up(w, stage, i)
+
+
+@inline
+def delete(w, message, lease):
+    """Delete a message on the word of the holder of its lease, which ends."""
+    uncount(w, lease)
+    lease.is_open, message.is_deleted = 0, 1
+
+
+@inline
+def begin_service(w, number, lease):
+    """Begin a service at once, or behind what is urgent."""
+    row = row_at(w.rows, lease.row)
+    service_s = duration_s(w, STAGE, SERVICE, int(row.attempt), int(row.job))
+    if w.urgent_count or w.now + service_s == w.now:
+        lease.run = RUN_STARTS
+        lease.run_wait = urgently(w, E_RUN | number << 8)
+    else:
+        lease.run = RUN_ENDS
+        lease.run_wait = later(w, service_s, E_RUN | number << 8)
+
+
+# --- its service ends ---
+
+
+@inline
+def works(w, stage, row):
+    """Say whether a service does not fail."""
+    if stage.failure == 0:
+        return True
+    luck = uniform(w, STAGE, FAILURE, int(row.attempt), int(row.job))
+    return luck >= stage.failure
+
+
+@inline
+def ends(w, stage, number, order):
+    """Let a service end, acknowledge it, and go on with the next message."""
+    lease = lease_at(w.leases, number)
+    if not lease.is_used or lease.run_wait != order:
+        return True
+    message, row = message_at(w.messages, lease.message), row_at(w.rows, lease.row)
+    i = lease.instance
+    instance = instance_at(w.instances, i)
+    if (
+        lease.run != RUN_ENDS
+        or message.is_settled
+        or instance.winds
+        or not (lease.is_open or message.is_deleted)
+    ):
+        return False
+    has_worked = works(w, stage, row)
+    if not has_worked and stage.on_failure != RETRY_IT:
+        return False
+    lease.ended_s = row.ended_s = w.now
+    row.outcome = OK if has_worked else FAILED
+    w.open_rows -= 1
+    was_open = lease.is_open
+    delete(w, message, lease)
+    if was_open and stage.live and (stage.fetch == PUSH or stage.line_count):
+        match(w.here, STAGE, NONE)
+    message.is_settled, message.answer = 1, DONE if has_worked else DEAD
+    stage.inside -= 1
+    trip_at(w.trips, message.trip).wait = at_once(w, E_TRIP | message.trip << 8)
+    lease.run, lease.run_wait, lease.is_alive = RUN_OVER, NONE, 0
+    remove(w, i, number)
+    put_number(instance.idle, instance.idle_count, lease.slot)
+    instance.idle_count += 1
+    go_on(w, stage, instance, i)
+    if lease.pins == 0:
+        message.leases -= 1
+        if message.lease == number:
+            lease.is_used = KEPT
+        else:
+            free_lease(w, number)
+    if has_worked and is_quiet(w):
+        entry = line_at(w.line, w.line_first)
+        w.line_first = (w.line_first + 1) & w.line_mask
+        w.line_count -= 1
+        is_answered(w, entry.what >> 8, entry.order)
+    return True
+
+
+@inline
+def is_quiet(w):
+    """Say whether the only event of this moment that is left is the one in line."""
+    return (
+        w.urgent_count == 0
+        and w.line_count == 1
+        and w.next_s > w.now
+        and (w.heap_count == 0 or event_at(w.heap, 0).at_s > w.now)
+        and (w.lane_count == 0 or event_at(w.lane, w.lane_first & w.lane_mask).at_s > w.now)
+    )
+
+
+@inline
+def go_on(w, stage, instance, i):
+    """Find a slot that is free now other work."""
+    if instance.buffer_count and (stage.ack == ON_START or instance.idle_count > 1):
+        start_next(w.here, STAGE, i)
+        ask(w.here, STAGE, i)
+        return
+    if instance.buffer_count:
+        number = instance.buffer_first
+        remove(w, i, number)
+        give_slot(w, i, number)
+        begin_service(w, number, lease_at(w.leases, number))
+    if stage.live:
+        match(w.here, STAGE, i)
+    else:
+        line_up(w, stage, i)
+
+
+# --- its sender hears of it ---
+
+
+@inline
+def is_answered(w, t, order):
+    """Let a job be done whose message is; say whether that is what has come."""
+    trip = trip_at(w.trips, t)
+    if trip.wait != order:
+        return True
+    m = trip.message
+    if trip.state != ANSWER or message_at(w.messages, m).answer != DONE:
+        return False
+    tell_budget(retry_at(stage_at(w.stages, STAGE).retry, 0), True, trip.price)
+    trip.message, trip.wait, trip.state = NONE, NONE, NOTHING
+    trip.outcome, trip.is_alive = DONE, 0
+    write_float(w.finished_s, trip.job, w.now)
+    write_byte(w.outcomes, trip.job, DONE)
+    w.settled += 1
+    forget(w, t, trip, m, message_at(w.messages, m))
+    return True
+
+
+@inline
+def forget(w, t, trip, m, message):
+    """Use the records of a message and of its trip again, unless somebody may still ask for them."""
+    message.is_heard = 1
+    if message.entries or message.leases:
+        release_trip(w.here, t)
+        return
+    free_lease(w, message.lease)
+    message.lease, message.is_heard = NONE, 0
+    message.next = w.free_message
+    w.free_message = m
+    trip.refs -= 2  # the message's and its own; an older message may know it still
+    if trip.refs == 0:
+        trip.next = w.free_trip
+        w.free_trip = t
+        w.live_trips -= 1
