@@ -304,6 +304,19 @@ def test_a_long_run_outgrows_its_tables_and_stays_exact(jobs):
         assert compare(design, jobs=jobs, seed=1, horizon_s=None)
 
 
+@pytest.mark.parametrize("workers", [63, 64, 65, 200])
+def test_many_workers_are_given_out_lowest_first_and_stay_exact(workers):
+    """Those who are idle are bits of words: as many as a word has, one more, one less, several words."""
+    service, failure = tk.Exponential(mean_s=1.0), 0.1
+    plain = tk.Stage(name="a", service=service, workers=workers, failure=failure)
+    sent = dataclasses.replace(plain, workers=2 * workers, delivery=tk.Delivery(instances=2))
+    for work in (plain, sent):
+        source = tk.Poisson(rate_per_s=0.95 * work.workers)
+        design = tk.Design(arrivals=source, stages=[work])
+
+        assert compare(design, jobs=4_000, seed=1, horizon_s=None, recursion=False)
+
+
 # --- what is not covered, and what is not compiled yet ---
 
 

@@ -15,14 +15,16 @@ line of their own: they wait in the heap until there is nothing else at their mo
 
 from __future__ import annotations
 
+import numpy as np
+import numpy.typing as npt
+
 from toolkit.simulation.compiled_engine.memory import (
     inline,
+    lowest_bit,
     read_int,
-    read_short,
     record_at,
     records,
     write_int,
-    write_short,
 )
 
 EVENT = records("event", {"at_s": "f8", "order": "i8", "what": "i8"})
@@ -89,37 +91,29 @@ def drop_first(heap, count):
     put_event(heap, place, moved.at_s, moved.order, moved.what)
 
 
-@inline
-def put_number(heap, count, number):
-    """Put a number into a heap of ``count`` short ones, the lowest first."""
-    place = count
-    while place:
-        above = (place - 1) >> 1
-        parent = read_short(heap, above)
-        if parent <= number:
-            break
-        write_short(heap, place, parent)
-        place = above
-    write_short(heap, place, number)
+def all_below(count: int) -> npt.NDArray[np.int64]:
+    """Return the set of all numbers below ``count``: a bit for each, 64 in a word."""
+    words = np.full(count // 64 + 1, -1, np.int64)
+    words[-1] = (1 << count % 64) - 1
+    return words
 
 
 @inline
-def take_number(heap, count):
-    """Take the lowest out of a heap of ``count`` short numbers."""
-    lowest, last = read_short(heap, 0), count - 1
-    number = read_short(heap, last)
-    place, below = 0, 1
-    while below < last:
-        child = read_short(heap, below)
-        if below + 1 < last and read_short(heap, below + 1) < child:
-            below += 1
-            child = read_short(heap, below)
-        if number <= child:
-            break
-        write_short(heap, place, child)
-        place, below = below, 2 * below + 1
-    write_short(heap, place, number)
-    return lowest
+def put_number(numbers, number):
+    """Put a number into a set of numbers."""
+    place = number >> 6
+    write_int(numbers, place, read_int(numbers, place) | (1 << (number & 63)))
+
+
+@inline
+def take_number(numbers):
+    """Take the lowest number out of a set that is not empty."""
+    place = 0
+    while read_int(numbers, place) == 0:
+        place += 1
+    word = read_int(numbers, place)
+    write_int(numbers, place, word & (word - 1))
+    return 64 * place + lowest_bit(word)
 
 
 @inline

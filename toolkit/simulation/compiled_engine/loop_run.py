@@ -12,6 +12,7 @@ import numpy.typing as npt
 from toolkit.arrivals import Closed
 from toolkit.design import Design, Stage
 from toolkit.simulation.compiled_engine.columns import ROW, records_of
+from toolkit.simulation.compiled_engine.events import all_below
 from toolkit.simulation.compiled_engine.memory import address
 from toolkit.simulation.compiled_engine.plain_world import (
     GAVE_UP,
@@ -73,14 +74,14 @@ class LoopRun:
         """Fill in what every kind of stage has."""
         names = [stage.name for stage in self.stages]
         record["failure"], record["share"] = stage.failure, stage.share
-        record["workers"] = record["idle_count"] = stage.workers
+        record["workers"] = stage.workers
         record["capacity"] = -1 if stage.capacity is None else stage.capacity
         record["route_count"] = -1 if stage.routes is None else len(stage.routes)
         routes = [(float(names.index(n)), share) for n, share in (stage.routes or {}).items()]
         retry, pauses = retry_of(stage.retry)
         self.tables.keep(f"pauses {number}", pauses)
         parts = {
-            "idle": np.arange(stage.workers, dtype=np.int32),
+            "idle": all_below(stage.workers),
             "retry": retry,
             "bucket": bucket_of(stage.limiter),
             "routes": np.array([*routes, (0.0, 0.0)]),

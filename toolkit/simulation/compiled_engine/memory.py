@@ -196,6 +196,17 @@ def _high_product(typingctx: Any, first: Any, second: Any) -> Any:  # noqa: ARG0
     return types.uint64(types.uint64, types.uint64), codegen
 
 
+@intrinsic
+def _lowest_bit(typingctx: Any, word: Any) -> Any:  # noqa: ARG001
+    """Return the place of the lowest bit of a word that is set."""
+
+    def codegen(context: Any, builder: Any, signature: Any, values: Any) -> Any:  # noqa: ARG001
+        return builder.cttz(values[0], ir.Constant(ir.IntType(1), 1))
+
+    return types.int64(types.int64), codegen
+
+
+lowest_bit: Any = _lowest_bit
 high_product: Any = _high_product  # numba's own type of it counts the typing context as an argument
 
 

@@ -304,8 +304,7 @@ def start_service(w, number):
     stage = stage_at(w.stages, visit.stage)
     row = row_at(w.rows, visit.row)
     row.started_s = w.now
-    row.worker = take_number(stage.idle, stage.idle_count)
-    stage.idle_count -= 1
+    row.worker = take_number(stage.idle)
     service_s = duration_s(w, visit.stage, SERVICE, visit.attempt, visit.job)
     later(w, service_s, SERVED | number << 8)
 
@@ -316,8 +315,7 @@ def end_service(w, number):
     visit = visit_at(w.visits, number)
     stage = stage_at(w.stages, visit.stage)
     row = row_at(w.rows, visit.row)
-    put_number(stage.idle, stage.idle_count, row.worker)
-    stage.idle_count += 1
+    put_number(stage.idle, int(row.worker))
     stage.busy -= 1
     row.ended_s, row.outcome = w.now, OK
     if stage.failure > 0:

@@ -37,9 +37,7 @@ SURE = 64  # events between two looks at the room that is left
 STAGE = records(
     "stage",
     dict.fromkeys(["failure", "share"], "f8")
-    | dict.fromkeys(
-        ["workers", "capacity", "busy", "waiting", "first", "last", "idle", "idle_count"], "i8"
-    )
+    | dict.fromkeys(["workers", "capacity", "busy", "waiting", "first", "last", "idle"], "i8")
     | dict.fromkeys(["bucket", "retry", "routes", "route_count", "made"], "i8"),
 )
 VISIT = records(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from toolkit.simulation.compiled_engine.columns import row_at
+from toolkit.simulation.compiled_engine.events import put_number
 from toolkit.simulation.compiled_engine.full.matching import acknowledge, ask
 from toolkit.simulation.compiled_engine.full.moments import at_once, end_chore, later, urgently
 from toolkit.simulation.compiled_engine.full.queue import release_lease
@@ -44,7 +45,7 @@ from toolkit.simulation.compiled_engine.full.world import (
     stage_at,
     world_at,
 )
-from toolkit.simulation.compiled_engine.memory import called, unit, write_short
+from toolkit.simulation.compiled_engine.memory import called, unit
 
 PLANNED, STRIKES, GOES, RETURNS = numbers(4)  # steps of a planned death
 
@@ -138,7 +139,7 @@ def start_instance(here, i):
     instance.is_up, instance.is_stopping, instance.unacked, instance.winds = 1, 0, 0, 0
     instance.idle_count = stage.slots
     for k in range(stage.slots):
-        write_short(instance.idle, k, instance.first_slot + k)
+        put_number(instance.idle, k)
     instance.buffer_first = instance.buffer_last = NONE
     instance.held_first = instance.held_last = NONE
     instance.running_first = instance.running_last = NONE

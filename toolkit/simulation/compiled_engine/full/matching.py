@@ -71,7 +71,7 @@ from toolkit.simulation.compiled_engine.rules import admits
 def give_slot(w, i, number):
     """Give a message the free slot of the lowest number."""
     instance, lease = instance_at(w.instances, i), lease_at(w.leases, number)
-    slot = take_number(instance.idle, instance.idle_count)
+    slot = instance.first_slot + take_number(instance.idle)
     instance.idle_count -= 1
     append(w, i, number, RUNNING)
     lease.slot, lease.started_s = slot, w.now

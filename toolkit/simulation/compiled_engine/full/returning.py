@@ -55,7 +55,7 @@ def free(here, s, i, slot):
     """Give a slot back, and find it work."""
     w = world_at(here, 0)
     instance = instance_at(w.instances, i)
-    put_number(instance.idle, instance.idle_count, slot)
+    put_number(instance.idle, slot - instance.first_slot)
     instance.idle_count += 1
     start_next(w.here, s, i)
     ask(w.here, s, i)

@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from toolkit.design import Design, Poller, Stage
 from toolkit.simulation.compiled_engine.draws import GENERATOR, generator_of
-from toolkit.simulation.compiled_engine.events import EVENT
+from toolkit.simulation.compiled_engine.events import EVENT, all_below
 from toolkit.simulation.compiled_engine.full import loop, setup
 from toolkit.simulation.compiled_engine.full import world as names
 from toolkit.simulation.compiled_engine.loop_run import LoopRun
@@ -109,7 +109,7 @@ class FullRun(LoopRun):
         stage = self.stages[number]
         slots = int(self.tables["stages"]["slots"][number])
         record["stage"], record["number"], record["first_slot"] = number, place, k * slots
-        self.point(record, "idle", np.zeros(slots, np.int32), 1_000_000 + place)
+        self.point(record, "idle", all_below(slots), 1_000_000 + place)
         bucket = setup.start_limit(stage, "instance")
         self.point(record, "bucket", bucket, 1_000_000 + place)
         record["seed"] = self.sequence(Purpose.POLLER, stage.name, k)

@@ -215,7 +215,7 @@ def ends(w, stage, number, order):
     trip_at(w.trips, message.trip).wait = at_once(w, E_TRIP | message.trip << 8)
     lease.run, lease.run_wait, lease.is_alive = RUN_OVER, NONE, 0
     remove(w, i, number)
-    put_number(instance.idle, instance.idle_count, lease.slot)
+    put_number(instance.idle, lease.slot - instance.first_slot)
     instance.idle_count += 1
     go_on(w, stage, instance, i)
     if lease.pins == 0:

@@ -286,8 +286,7 @@ def start_service(w, t, trip, s, stage):
         return ABANDONED
     row = row_at(w.rows, trip.row)
     row.started_s = w.now
-    row.worker = take_number(stage.idle, stage.idle_count)
-    stage.idle_count -= 1
+    row.worker = take_number(stage.idle)
     trip.state = SERVICE_END
     service_s = duration_s(w, s, SERVICE, int(row.attempt), trip.job)
     trip.wait = later(w, service_s, E_TRIP | t << 8)
@@ -297,7 +296,6 @@ def start_service(w, t, trip, s, stage):
 @called
 def give_worker_back(w, s, stage, row):
     """Give a worker back."""
-    put_number(stage.idle, stage.idle_count, row.worker)
-    stage.idle_count += 1
+    put_number(stage.idle, int(row.worker))
     stage.busy -= 1
     at_once(w, E_RELEASED | s << 8)

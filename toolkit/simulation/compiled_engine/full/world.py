@@ -127,7 +127,7 @@ STAGE = records(
     | dict.fromkeys(["sweep_first_s", "disconnect_s", "poison", "restart_s", "every_s"], "f8")
     | dict.fromkeys(["low_s", "high_s", "first_low_s", "first_high_s"], "f8")
     | dict.fromkeys(
-        ["kind", "workers", "capacity", "busy", "waiting", "first", "last", "idle", "idle_count"],
+        ["kind", "workers", "capacity", "busy", "waiting", "first", "last", "idle"],
         "i8",
     )
     | dict.fromkeys(["bucket", "retry", "routes", "route_count", "made", "when_full"], "i8")
