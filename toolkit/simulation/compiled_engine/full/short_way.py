@@ -1,10 +1,10 @@
 """The short way: what happens to most messages, in one piece.
 
-A message comes when nobody is before it, is served without a failure, and is answered.  Each of the
-three takes a dozen steps in the other modules, which must be ready for everything; here they are
-written out for a design that has none of what makes them longer (``setup.has_short_way``).  What they
-leave behind is the same to the last field, so that any event can go either way; one that is not as
-expected goes the long way, from the start.
+A message is sent when nobody is before it, becomes due, is served, and is answered.  Each of these
+takes a dozen steps in the other modules, which must be ready for everything; here they are written
+out for a design that has none of what makes them longer (``setup.has_short_way``).  What they leave
+behind is the same to the last field, so that any event can go either way; one that is not as expected
+goes the long way, from the start.
 
 What would be urgent happens on the spot, as long as nothing urgent is before it.
 """
@@ -29,19 +29,24 @@ from toolkit.simulation.compiled_engine.full.moments import (
     duration_s,
     later,
     new_row,
+    open_row,
     uniform,
     urgently,
 )
 from toolkit.simulation.compiled_engine.full.queue import (
+    HELD,
     IN_BUFFER,
     KEPT,
     append,
     free_lease,
     push,
+    release_message,
     release_trip,
     remove,
 )
-from toolkit.simulation.compiled_engine.full.stages import new_message
+from toolkit.simulation.compiled_engine.full.returning import publish
+from toolkit.simulation.compiled_engine.full.stages import AT_DOOR, new_message
+from toolkit.simulation.compiled_engine.full.travels import after_attempt
 from toolkit.simulation.compiled_engine.full.trips import begin_life, plan_arrival
 from toolkit.simulation.compiled_engine.full.words import uncount
 from toolkit.simulation.compiled_engine.full.world import (
@@ -49,6 +54,7 @@ from toolkit.simulation.compiled_engine.full.world import (
     DEAD,
     DONE,
     E_ARRIVE,
+    E_HOLD,
     E_RUN,
     E_TRIP,
     E_WATCH,
@@ -95,15 +101,15 @@ def went_short(w, kind, number, order):
     if kind == E_ARRIVE:
         arrives(w, stage_at(w.stages, STAGE))
         return True
-    return False
+    return kind == E_HOLD and is_due(w, stage_at(w.stages, STAGE), number, order)
 
 
-# --- a job arrives ---
+# --- a message is sent ---
 
 
 @inline
 def arrives(w, stage):
-    """Let a job arrive and send its message."""
+    """Let a job arrive, and send its message."""
     t = begin_life(w, NONE)
     plan_arrival(w)
     trip = trip_at(w.trips, t)
@@ -112,8 +118,17 @@ def arrives(w, stage):
     trip.row = new_row(w, trip.job, STAGE, 1, w.now, 0.0)
     write_short(stage.made, trip.job, 1)
     attempt_is_known(w, 1)
+    sends(w, t, trip, stage)
+
+
+@inline
+def sends(w, t, trip, stage):
+    """Send a message for an attempt, past the queue if nobody is before it."""
     stage.inside += 1
     m = new_message(w, t, trip)
+    if stage.kept and message_at(w.messages, m).due_s > w.now:
+        publish(w.here, STAGE, m)
+        return
     i = taker(w, stage) if stage.queue_count == 0 else NONE
     if i >= 0:
         hand_over(w, stage, m, i)
@@ -131,7 +146,7 @@ def taker(w, stage):
 
 @inline
 def hand_over(w, stage, m, i):
-    """Lend an instance the first message that it is sent, past the queue."""
+    """Lend a message to an instance, which starts it, or keeps it."""
     message, instance = message_at(w.messages, m), instance_at(w.instances, i)
     message.place = stage.next_place
     stage.next_place += 1
@@ -139,7 +154,8 @@ def hand_over(w, stage, m, i):
     lease = lease_at(w.leases, number)
     message.lease, message.deliveries, message.leases = number, 1, 1
     instance.unacked += 1
-    starts = instance.buffer_count == 0 and instance.idle_count > 0
+    left_s = message.due_s - w.now
+    starts = left_s <= 0 and instance.buffer_count == 0 and instance.idle_count > 0
     if stage.ack == ON_FETCH or (stage.ack == ON_START and starts):
         delete(w, message, lease)
     elif stage.has_visibility and time_is_up(w, stage, number, lease):
@@ -147,8 +163,13 @@ def hand_over(w, stage, m, i):
     if starts:
         give_slot(w, i, number)
         begin_service(w, number, lease)
-    else:
+    elif left_s <= 0:
         append(w, i, number, IN_BUFFER)
+    else:
+        append(w, i, number, HELD)
+        comes_at_once = w.urgent_count or w.now + left_s == w.now
+        what = E_HOLD | number << 8
+        lease.hold_wait = urgently(w, what) if comes_at_once else later(w, left_s, what)
     line_up(w, stage, i)
 
 
@@ -170,6 +191,24 @@ def begin_service(w, number, lease):
     else:
         lease.run = RUN_ENDS
         lease.run_wait = later(w, service_s, E_RUN | number << 8)
+
+
+@inline
+def is_due(w, stage, number, order):
+    """Let a message that was held come to its instance's others; say whether it is due."""
+    lease = lease_at(w.leases, number)
+    if not lease.is_used or lease.hold_wait != order:
+        return True
+    if lease.is_in != HELD or message_at(w.messages, lease.message).due_s > w.now:
+        return False
+    i = lease.instance
+    instance = instance_at(w.instances, i)
+    lease.hold_wait = NONE
+    remove(w, i, number)
+    append(w, i, number, IN_BUFFER)
+    if instance.idle_count:
+        go_on(w, stage, instance, i)
+    return True
 
 
 # --- its service ends ---
@@ -267,14 +306,17 @@ def go_on(w, stage, instance, i):
 
 @inline
 def is_answered(w, t, order):
-    """Let a job be done whose message is; say whether that is what has come."""
-    trip = trip_at(w.trips, t)
+    """Let a job be done, or tried again, when its message is answered; say whether that is what came."""
+    trip, stage = trip_at(w.trips, t), stage_at(w.stages, STAGE)
     if trip.wait != order:
         return True
     m = trip.message
-    if trip.state != ANSWER or message_at(w.messages, m).answer != DONE:
+    if trip.state != ANSWER:
         return False
-    tell_budget(retry_at(stage_at(w.stages, STAGE).retry, 0), True, trip.price)
+    if message_at(w.messages, m).answer != DONE:
+        tries_again(w, t, trip, stage, m)
+        return True
+    tell_budget(retry_at(stage.retry, 0), True, trip.price)
     trip.message, trip.wait, trip.state = NONE, NONE, NOTHING
     trip.outcome, trip.is_alive = DONE, 0
     write_float(w.finished_s, trip.job, w.now)
@@ -282,6 +324,20 @@ def is_answered(w, t, order):
     w.settled += 1
     forget(w, t, trip, m, message_at(w.messages, m))
     return True
+
+
+@inline
+def tries_again(w, t, trip, stage, m):
+    """Send another message after one that failed, or end the job, or let it rest first."""
+    message = message_at(w.messages, m)
+    outcome = message.answer
+    trip.message, trip.wait = NONE, NONE
+    message.is_heard = 1
+    release_message(w.here, m)
+    if after_attempt(w, t, trip, outcome) == AT_DOOR and w.gave_up == 0:
+        trip.row = open_row(w, trip.job, STAGE, trip.due_s, trip.paused_s)
+        if w.gave_up == 0:
+            sends(w, t, trip, stage)
 
 
 @inline
