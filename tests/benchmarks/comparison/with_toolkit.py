@@ -7,7 +7,7 @@ from comparison.models import MODELS, SEED, Program, with_far_cap
 
 import toolkit as tk
 
-TIMES = 7
+TIMES = 100  # or less: as long as SimPy takes
 
 
 def sojourns_s(run) -> np.ndarray:

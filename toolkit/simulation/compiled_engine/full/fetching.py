@@ -69,17 +69,23 @@ def wanted(stage, instance):
 
 
 @called
-def line_up(w, stage, i):
+def stand_in_line(w, stage, i):
     """Let an instance ask as often as it wants messages."""
+    instance = instance_at(w.instances, i)
+    while instance.asks < wanted(stage, instance):
+        instance.asks += 1
+        place = (stage.line_first + stage.line_count) & stage.line_mask
+        write_int(stage.line, place, i)
+        stage.line_count += 1
+
+
+@inline
+def line_up(w, stage, i):
+    """Do the same where messages are fetched by those in line; some never want more than one."""
     if stage.fetch == BLOCKING_POP:
-        instance = instance_at(w.instances, i)
-        if instance.asks and (stage.prefetch or stage.refill_at >= 0):
-            return  # it never wants more than one
-        while instance.asks < wanted(stage, instance):
-            instance.asks += 1
-            place = (stage.line_first + stage.line_count) & stage.line_mask
-            write_int(stage.line, place, i)
-            stage.line_count += 1
+        wants_one = stage.prefetch > 0 or stage.refill_at >= 0
+        if not (wants_one and instance_at(w.instances, i).asks):
+            stand_in_line(w, stage, i)
 
 
 @called
@@ -156,7 +162,7 @@ def choose(w, stage):
     return chosen
 
 
-@called
+@inline
 def new_lease(w, m, i):
     """Return a new lease on a message, held by an instance."""
     message = message_at(w.messages, m)

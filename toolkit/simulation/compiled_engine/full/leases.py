@@ -31,7 +31,7 @@ from toolkit.simulation.compiled_engine.full.world import (
     trip_at,
     world_at,
 )
-from toolkit.simulation.compiled_engine.memory import called, unit
+from toolkit.simulation.compiled_engine.memory import called, inline, unit
 
 
 @called
@@ -63,7 +63,7 @@ def await_sweep(w, stage, number, lease):
     lease.watch_wait = later(w, max(0.0, at_s - w.now), E_WATCH | number << 8)
 
 
-@called
+@inline
 def time_is_up(w, stage, number, lease):
     """Say whether a lease's time is up; if not, plan when to look again."""
     if lease.is_open:

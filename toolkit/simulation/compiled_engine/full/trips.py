@@ -28,6 +28,7 @@ from toolkit.simulation.compiled_engine.full.world import (
 )
 from toolkit.simulation.compiled_engine.memory import (
     called,
+    inline,
     read_float,
     read_int,
     read_short,
@@ -40,7 +41,7 @@ from toolkit.simulation.compiled_engine.memory import (
 WAITS = np.int64(-1)  # no outcome yet
 
 
-@called
+@inline
 def new_trip(w, kind, job, parent, level):
     """Return a new trip, a child of ``parent``'s call."""
     t = w.free_trip
@@ -169,7 +170,7 @@ def end_trip(here, t, outcome):
         at_once(w, E_OVER | t << 8)
 
 
-@called
+@inline
 def begin_life(w, user):
     """Let a job arrive; return its trip."""
     job = w.arrived
