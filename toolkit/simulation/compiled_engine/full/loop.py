@@ -3,7 +3,8 @@
 One loop, a branch for each kind of event, in the order of ``events``.  What the branches do is in
 ``trips``, ``stages``, ``travels`` and ``callers`` (a call on its way), ``returning``, ``fetching`` and
 ``matching`` (from a queue to a slot), ``runs``, ``leases``, ``deaths`` and ``polls`` (what an instance
-does), named as in ``simpy_engine``, which is the text to compare with.
+does), named as in ``simpy_engine``, which is the text to compare with.  ``short_way`` says once more,
+in one piece, what becomes of most messages.
 """
 
 from __future__ import annotations
