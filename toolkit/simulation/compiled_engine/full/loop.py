@@ -23,7 +23,7 @@ from toolkit.simulation.compiled_engine.full.deaths import (
 )
 from toolkit.simulation.compiled_engine.full.fetching import line_up
 from toolkit.simulation.compiled_engine.full.leases import hold_comes, patience_comes, watch_comes
-from toolkit.simulation.compiled_engine.full.moments import is_over, urgently
+from toolkit.simulation.compiled_engine.full.moments import is_over, next_at_once, urgently
 from toolkit.simulation.compiled_engine.full.polls import look_comes, poll_comes, woken_comes
 from toolkit.simulation.compiled_engine.full.runs import all_move_on, run_comes, run_interrupted
 from toolkit.simulation.compiled_engine.full.short_way import went_short
@@ -244,13 +244,19 @@ def pass_over(w):
 
 
 @inline
-def next_event(w):
-    """Take out the next event that is not urgent, and go to its moment; its order is ``NEVER`` for none."""
+def first_planned(w):
+    """Return the time and the order of what is planned first, and whether that is an arrival."""
     top = event_at(w.heap, 0)
     top_s, top_order = (top.at_s, top.order) if w.heap_count else (math.inf, NEVER)
-    is_arrival = w.next_s < top_s or (w.next_s == top_s and w.next_order < top_order)
-    if is_arrival:
-        top_s, top_order = w.next_s, w.next_order
+    if w.next_s < top_s or (w.next_s == top_s and w.next_order < top_order):
+        return w.next_s, w.next_order, True
+    return top_s, top_order, False
+
+
+@inline
+def next_event(w):
+    """Take out the next event that is not urgent, and go to its moment; its order is ``NEVER`` for none."""
+    top_s, top_order, is_arrival = first_planned(w)
     lane = event_at(w.lane, w.lane_first & w.lane_mask)
     if w.lane_count and lane.at_s <= top_s:
         pass_over(w)
@@ -261,10 +267,7 @@ def next_event(w):
     if is_lane:
         top_s, top_order = lane.at_s, lane.order
     if w.line_count and (top_s > w.now or top_order >= CALLERS_TIME_OUT):
-        entry = line_at(w.line, w.line_first)
-        w.line_first = (w.line_first + 1) & w.line_mask
-        w.line_count -= 1
-        return entry.what, entry.order
+        return next_at_once(w)
     if top_order == NEVER or top_s >= w.horizon_s:
         return NONE, NEVER
     w.now = top_s
@@ -275,7 +278,7 @@ def next_event(w):
     elif is_arrival:
         what = E_ARRIVE
     else:
-        what = top.what
+        what = event_at(w.heap, 0).what
         drop_first(w.heap, w.heap_count)
         w.heap_count -= 1
     return what, top_order

@@ -18,6 +18,7 @@ from toolkit.simulation.compiled_engine.full.world import (
 )
 from toolkit.simulation.compiled_engine.memory import (
     called,
+    inline,
     read_float,
     read_int,
     read_short,
@@ -42,6 +43,15 @@ def at_once(w, what):
     w.line_count += 1
     w.order += 1
     return w.order - 1
+
+
+@inline
+def next_at_once(w):
+    """Take out the first event of this moment's line."""
+    entry = line_at(w.line, w.line_first)
+    w.line_first = (w.line_first + 1) & w.line_mask
+    w.line_count -= 1
+    return entry.what, entry.order
 
 
 @called

@@ -11,27 +11,14 @@ What would be urgent happens on the spot, as long as nothing urgent is before it
 
 from __future__ import annotations
 
-import numpy as np
-
 from toolkit.simulation.compiled_engine.columns import row_at
 from toolkit.simulation.compiled_engine.events import event_at, put_number
-from toolkit.simulation.compiled_engine.full.fetching import (
-    choose,
-    line_up,
-    new_lease,
-    next_in_line,
-)
-from toolkit.simulation.compiled_engine.full.leases import time_is_up
-from toolkit.simulation.compiled_engine.full.matching import ask, give_slot, match, start_next
+from toolkit.simulation.compiled_engine.full.matching import match
 from toolkit.simulation.compiled_engine.full.moments import (
     at_once,
-    attempt_is_known,
-    duration_s,
-    later,
-    new_row,
+    next_at_once,
     open_row,
     uniform,
-    urgently,
 )
 from toolkit.simulation.compiled_engine.full.queue import (
     HELD,
@@ -39,16 +26,19 @@ from toolkit.simulation.compiled_engine.full.queue import (
     KEPT,
     append,
     free_lease,
-    push,
     release_message,
     release_trip,
     remove,
 )
-from toolkit.simulation.compiled_engine.full.returning import publish
-from toolkit.simulation.compiled_engine.full.stages import AT_DOOR, new_message
+from toolkit.simulation.compiled_engine.full.short_sending import (
+    STAGE,
+    arrives,
+    delete,
+    go_on,
+    sends,
+)
+from toolkit.simulation.compiled_engine.full.stages import AT_DOOR
 from toolkit.simulation.compiled_engine.full.travels import after_attempt
-from toolkit.simulation.compiled_engine.full.trips import begin_life, plan_arrival
-from toolkit.simulation.compiled_engine.full.words import uncount
 from toolkit.simulation.compiled_engine.full.world import (
     ANSWER,
     DEAD,
@@ -57,24 +47,17 @@ from toolkit.simulation.compiled_engine.full.world import (
     E_HOLD,
     E_RUN,
     E_TRIP,
-    E_WATCH,
     FAILED,
     FAILURE,
-    NO,
     NONE,
     NOTHING,
     OK,
-    ON_FETCH,
-    ON_START,
     PUSH,
     RETRY_IT,
     RUN_ENDS,
     RUN_OVER,
-    RUN_STARTS,
-    SERVICE,
     instance_at,
     lease_at,
-    line_at,
     message_at,
     retry_at,
     stage_at,
@@ -84,11 +67,8 @@ from toolkit.simulation.compiled_engine.memory import (
     inline,
     write_byte,
     write_float,
-    write_short,
 )
 from toolkit.simulation.compiled_engine.rules import tell_budget
-
-STAGE = np.int64(0)  # the only one
 
 
 @inline
@@ -104,93 +84,7 @@ def went_short(w, kind, number, order):
     return kind == E_HOLD and is_due(w, stage_at(w.stages, STAGE), number, order)
 
 
-# --- a message is sent ---
-
-
-@inline
-def arrives(w, stage):
-    """Let a job arrive, and send its message."""
-    t = begin_life(w, NONE)
-    plan_arrival(w)
-    trip = trip_at(w.trips, t)
-    trip.stage, trip.is_inside = STAGE, 1
-    trip.due_s, trip.paused_s = w.now, 0.0
-    trip.row = new_row(w, trip.job, STAGE, 1, w.now, 0.0)
-    write_short(stage.made, trip.job, 1)
-    attempt_is_known(w, 1)
-    sends(w, t, trip, stage)
-
-
-@inline
-def sends(w, t, trip, stage):
-    """Send a message for an attempt, past the queue if nobody is before it."""
-    stage.inside += 1
-    m = new_message(w, t, trip)
-    if stage.kept and message_at(w.messages, m).due_s > w.now:
-        publish(w.here, STAGE, m)
-        return
-    i = taker(w, stage) if stage.queue_count == 0 else NONE
-    if i >= 0:
-        hand_over(w, stage, m, i)
-        return
-    push(w, STAGE, stage, m, NO)
-    if stage.queue_count > 1 and (stage.fetch == PUSH or stage.line_count):
-        match(w.here, STAGE, NONE)
-
-
-@inline
-def taker(w, stage):
-    """Return the instance that takes the next message, -1 for none."""
-    return choose(w, stage) if stage.fetch == PUSH else next_in_line(w, stage)
-
-
-@inline
-def hand_over(w, stage, m, i):
-    """Lend a message to an instance, which starts it, or keeps it."""
-    message, instance = message_at(w.messages, m), instance_at(w.instances, i)
-    message.place = stage.next_place
-    stage.next_place += 1
-    number = new_lease(w, m, i)
-    lease = lease_at(w.leases, number)
-    message.lease, message.deliveries, message.leases = number, 1, 1
-    instance.unacked += 1
-    left_s = message.due_s - w.now
-    starts = left_s <= 0 and instance.buffer_count == 0 and instance.idle_count > 0
-    if stage.ack == ON_FETCH or (stage.ack == ON_START and starts):
-        delete(w, message, lease)
-    elif stage.has_visibility and time_is_up(w, stage, number, lease):
-        lease.watch_wait = urgently(w, E_WATCH | number << 8)
-    if starts:
-        give_slot(w, i, number)
-        begin_service(w, number, lease)
-    elif left_s <= 0:
-        append(w, i, number, IN_BUFFER)
-    else:
-        append(w, i, number, HELD)
-        comes_at_once = w.urgent_count or w.now + left_s == w.now
-        what = E_HOLD | number << 8
-        lease.hold_wait = urgently(w, what) if comes_at_once else later(w, left_s, what)
-    line_up(w, stage, i)
-
-
-@inline
-def delete(w, message, lease):
-    """Delete a message on the word of the holder of its lease, which ends."""
-    uncount(w, lease)
-    lease.is_open, message.is_deleted = 0, 1
-
-
-@inline
-def begin_service(w, number, lease):
-    """Begin a service at once, or behind what is urgent."""
-    row = row_at(w.rows, lease.row)
-    service_s = duration_s(w, STAGE, SERVICE, int(row.attempt), int(row.job))
-    if w.urgent_count or w.now + service_s == w.now:
-        lease.run = RUN_STARTS
-        lease.run_wait = urgently(w, E_RUN | number << 8)
-    else:
-        lease.run = RUN_ENDS
-        lease.run_wait = later(w, service_s, E_RUN | number << 8)
+# --- a message becomes due ---
 
 
 @inline
@@ -242,6 +136,33 @@ def ends(w, stage, number, order):
     has_worked = works(w, stage, row)
     if not has_worked and stage.on_failure != RETRY_IT:
         return False
+    settles(w, stage, lease, message, row, has_worked)
+    lease.run, lease.run_wait, lease.is_alive = RUN_OVER, NONE, 0
+    remove(w, i, number)
+    put_number(instance.idle, lease.slot - instance.first_slot)
+    instance.idle_count += 1
+    go_on(w, stage, instance, i)
+    let_go(w, number, lease, message)
+    if has_worked and is_quiet(w):
+        what, order = next_at_once(w)
+        is_answered(w, what >> 8, order)
+    return True
+
+
+@inline
+def let_go(w, number, lease, message):
+    """Use a lease's record again; the latest of a message goes with the message."""
+    if lease.pins == 0:
+        message.leases -= 1
+        if message.lease == number:
+            lease.is_used = KEPT
+        else:
+            free_lease(w, number)
+
+
+@inline
+def settles(w, stage, lease, message, row, has_worked):
+    """Write down how a service ended, delete its message, and let its sender know."""
     lease.ended_s = row.ended_s = w.now
     row.outcome = OK if has_worked else FAILED
     w.open_rows -= 1
@@ -252,23 +173,6 @@ def ends(w, stage, number, order):
     message.is_settled, message.answer = 1, DONE if has_worked else DEAD
     stage.inside -= 1
     trip_at(w.trips, message.trip).wait = at_once(w, E_TRIP | message.trip << 8)
-    lease.run, lease.run_wait, lease.is_alive = RUN_OVER, NONE, 0
-    remove(w, i, number)
-    put_number(instance.idle, lease.slot - instance.first_slot)
-    instance.idle_count += 1
-    go_on(w, stage, instance, i)
-    if lease.pins == 0:
-        message.leases -= 1
-        if message.lease == number:
-            lease.is_used = KEPT
-        else:
-            free_lease(w, number)
-    if has_worked and is_quiet(w):
-        entry = line_at(w.line, w.line_first)
-        w.line_first = (w.line_first + 1) & w.line_mask
-        w.line_count -= 1
-        is_answered(w, entry.what >> 8, entry.order)
-    return True
 
 
 @inline
@@ -281,24 +185,6 @@ def is_quiet(w):
         and (w.heap_count == 0 or event_at(w.heap, 0).at_s > w.now)
         and (w.lane_count == 0 or event_at(w.lane, w.lane_first & w.lane_mask).at_s > w.now)
     )
-
-
-@inline
-def go_on(w, stage, instance, i):
-    """Find a slot that is free now other work."""
-    if instance.buffer_count and (stage.ack == ON_START or instance.idle_count > 1):
-        start_next(w.here, STAGE, i)
-        ask(w.here, STAGE, i)
-        return
-    if instance.buffer_count:
-        number = instance.buffer_first
-        remove(w, i, number)
-        give_slot(w, i, number)
-        begin_service(w, number, lease_at(w.leases, number))
-    if stage.live:
-        match(w.here, STAGE, i)
-    else:
-        line_up(w, stage, i)
 
 
 # --- its sender hears of it ---
