@@ -28,7 +28,13 @@ from toolkit.simulation.compiled_engine.full.world import (
     trip_at,
     world_at,
 )
-from toolkit.simulation.compiled_engine.memory import called, read_int, unit, write_int
+from toolkit.simulation.compiled_engine.memory import (
+    called,
+    inline,
+    read_int,
+    unit,
+    write_int,
+)
 
 IN_NO_LIST, IN_BUFFER, HELD, RUNNING = numbers(4)
 KEPT = np.int64(2)  # a lease that is over, but the latest of its message
@@ -121,19 +127,25 @@ def free_lease(w, number):
     w.live_leases -= 1
 
 
+@inline
+def free_message(w, m, message):
+    """Use a message's record again, and that of its latest lease."""
+    latest = message.lease
+    message.lease, message.is_heard = NONE, 0
+    if latest >= 0:
+        free_lease(w, latest)
+    message.next = w.free_message
+    w.free_message = m
+
+
 @unit
 def release_message(here, m):
     """Use a message's record again if nobody can ask for it any more."""
     w = world_at(here, 0)
     message = message_at(w.messages, m)
     if message.is_heard and message.entries == 0 and message.leases == 0:
-        latest = message.lease
-        message.lease, message.is_heard = NONE, 0
-        if latest >= 0:
-            free_lease(w, latest)
         t = message.trip
-        message.next = w.free_message
-        w.free_message = m
+        free_message(w, m, message)
         release_trip(w.here, t)
 
 
@@ -233,6 +245,16 @@ def unqueue(w, stage, m):
     stage.live -= 1
 
 
+@inline
+def part_with(w, number, lease, message):
+    """Count one lease of a message less; the latest goes with the message, another at once."""
+    message.leases -= 1
+    if message.lease == number:
+        lease.is_used = KEPT
+    else:
+        free_lease(w, number)
+
+
 @unit
 def release_lease(here, number):
     """Let go of a lease if all is over with it; the latest of a message goes with the message."""
@@ -244,12 +266,7 @@ def release_lease(here, number):
         return
     if lease.run not in (NO_RUN, RUN_OVER) or lease.is_in != IN_NO_LIST:
         return
-    message = message_at(w.messages, lease.message)
-    message.leases -= 1
-    if message.lease == number:
-        lease.is_used = KEPT
-    else:
-        free_lease(w, number)
+    part_with(w, number, lease, message_at(w.messages, lease.message))
     release_message(w.here, lease.message)
 
 

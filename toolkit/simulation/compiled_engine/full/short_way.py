@@ -23,9 +23,9 @@ from toolkit.simulation.compiled_engine.full.moments import (
 from toolkit.simulation.compiled_engine.full.queue import (
     HELD,
     IN_BUFFER,
-    KEPT,
     append,
-    free_lease,
+    free_message,
+    part_with,
     release_message,
     release_trip,
     remove,
@@ -142,22 +142,12 @@ def ends(w, stage, number, order):
     put_number(instance.idle, lease.slot - instance.first_slot)
     instance.idle_count += 1
     go_on(w, stage, instance, i)
-    let_go(w, number, lease, message)
+    if lease.pins == 0:
+        part_with(w, number, lease, message)
     if has_worked and is_quiet(w):
         what, order = next_at_once(w)
         is_answered(w, what >> 8, order)
     return True
-
-
-@inline
-def let_go(w, number, lease, message):
-    """Use a lease's record again; the latest of a message goes with the message."""
-    if lease.pins == 0:
-        message.leases -= 1
-        if message.lease == number:
-            lease.is_used = KEPT
-        else:
-            free_lease(w, number)
 
 
 @inline
@@ -233,10 +223,7 @@ def forget(w, t, trip, m, message):
     if message.entries or message.leases:
         release_trip(w.here, t)
         return
-    free_lease(w, message.lease)
-    message.lease, message.is_heard = NONE, 0
-    message.next = w.free_message
-    w.free_message = m
+    free_message(w, m, message)
     trip.refs -= 2  # the message's and its own; an older message may know it still
     if trip.refs == 0:
         trip.next = w.free_trip
