@@ -83,6 +83,10 @@ class Exponential(_ByMean):
         """Draw ``n`` durations in seconds."""
         return rng.standard_exponential(n) * self.mean_s
 
+    def draw_apart_s(self, rng: np.random.Generator, n: int) -> Array:
+        """Draw ``n`` other durations in seconds, each from one word of ``rng``, so that each can be had alone."""
+        return rng.standard_exponential(n, method="inv") * self.mean_s
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deterministic:

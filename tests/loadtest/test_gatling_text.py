@@ -75,6 +75,14 @@ def test_numbers_and_status_words_as_names_do_not_move_the_anchor(write):
     assert test.requests["group"].tolist() == ["5"] * 5
 
 
+def test_names_that_could_be_numbers_stay_as_they_are(write):
+    """Also where all of them could be."""
+    lt = read_loadtest(write(log(request(name="007"), request(name="1e3", message="0.50"))))
+
+    assert lt.requests["label"].tolist() == ["007", "1e3"]
+    assert lt.requests["message"].tolist()[1] == "0.50"
+
+
 def test_assertions_come_first_and_are_skipped(write):
     """They are written before the RUN line."""
     test = read_loadtest(write("ASSERTION\tAAEDAAE=\n" + log(request())))

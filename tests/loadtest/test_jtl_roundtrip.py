@@ -14,7 +14,7 @@ from toolkit.loadtest import read_loadtest
 words = st.text(
     st.characters(codec="utf-8", exclude_categories=("Cs", "Cc")) | st.sampled_from("\n\t,;\"' "),
     max_size=12,
-)
+) | st.from_regex(r"[-+ ]?0*[0-9]+([.][0-9]+)?(e[0-9])?", fullmatch=True)  # no number, though
 durations = st.integers(0, 10**7)
 CELLS = {
     "timeStamp": st.integers(10**12, 2 * 10**12),

@@ -8,7 +8,7 @@ number, so a last line without its line end is dropped; anything wrong earlier i
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 
 import pandas as pd
 
@@ -33,7 +33,7 @@ def numbered(source: Source) -> tuple[Lines, list[str]]:
     return found, [f"line {len(lines) + 1}: the last line is cut short and was dropped"]
 
 
-def table(lines: Lines, places: Mapping[str, int], *, text: Iterable[str]) -> pd.DataFrame:
+def table(lines: Lines, places: Mapping[str, int], *, text: Collection[str]) -> pd.DataFrame:
     """Return the cells at the places, between TABs, indexed by line number; absent ones are ''.
 
     ``text`` columns come as categories of str, the others as whatever pandas takes them for.
@@ -45,12 +45,13 @@ def table(lines: Lines, places: Mapping[str, int], *, text: Iterable[str]) -> pd
         sep="\t",
         usecols=list(columns),
         index_col=False,
-        dtype={str(places[name]): "category" for name in text if name in places},
+        dtype={str(places[name]): str for name in text if name in places},  # "007" is no number
         quoting=3,  # csv.QUOTE_NONE: these tools never quote
         lineterminator="\n",
         keep_default_na=False,
         low_memory=False,
     ).rename(columns=columns)
+    frame = frame.astype({name: "category" for name in text if name in places})
     return frame.set_axis(pd.Index(list(lines)), axis="index")
 
 

@@ -106,12 +106,15 @@ def _parsed(
         usecols=[str(place) for place in places],
         skiprows=[1] if layout.has_header else None,
         index_col=False,
-        dtype={str(place): "category" for place, name in places.items() if name in text},
+        dtype={
+            str(place): str for place, name in places.items() if name in text
+        },  # "007" is no number
         keep_default_na=False,  # a label "null" or "NA" is a label
         low_memory=False,  # or a column's type would depend on the chunk
         encoding=source.encoding,
     )
-    return frame.rename(columns={str(place): name for place, name in places.items()})
+    frame = frame.rename(columns={str(place): name for place, name in places.items()})
+    return frame.astype({name: "category" for name in places.values() if name in text})
 
 
 def _refuse_long_rows(source: Source, layout: Layout, frame: pd.DataFrame) -> None:

@@ -26,7 +26,7 @@ import numpy.typing as npt
 from toolkit import laws
 from toolkit.arrivals import Arrivals, Poisson, Renewal
 from toolkit.design import Design, Stage
-from toolkit.laws import Array, Law
+from toolkit.laws import Array, Exponential, Law
 
 
 class Purpose(IntEnum):
@@ -127,6 +127,14 @@ def is_in_parts(source: Arrivals | Law | None) -> bool:
     return type(law) in IN_PARTS
 
 
+def is_apart(law: Law, attempt: int) -> bool:
+    """Say whether each service time of attempts of a number can be had without those before it.
+
+    Few jobs make a second attempt, so it would be a waste to draw it for all.
+    """
+    return attempt > 1 and type(law) is Exponential
+
+
 class Row:
     """A row of draws that is made as far as it is asked for, so that its newest part is near."""
 
@@ -181,15 +189,18 @@ class Streams:
 
     def service_row(self, law: Law, stage: str, attempt: int) -> Row:
         """Return the service times of all jobs' attempts of a number, as a row to be drawn in parts."""
-        return self._row(law, law.draw_s, Purpose.SERVICE, _key(stage), attempt)
+        draw = law.draw_s
+        if isinstance(law, Exponential) and is_apart(law, attempt):
+            draw = law.draw_apart_s
+        return self._row(law, draw, Purpose.SERVICE, _key(stage), attempt)
 
     def gap_parts(self, arrivals: Arrivals) -> Callable[[int], Array]:
         """Return a function that draws the next so many gaps, and keeps none."""
-        return self._parts(arrivals.gaps_s, Purpose.ARRIVALS)
+        return self._parts(arrivals, arrivals.gaps_s, Purpose.ARRIVALS)
 
     def service_parts(self, law: Law, stage: str, attempt: int) -> Callable[[int], Array]:
         """Return a function that draws the service times of the next so many jobs, and keeps none."""
-        return self._parts(law.draw_s, Purpose.SERVICE, _key(stage), attempt)
+        return self._parts(law, law.draw_s, Purpose.SERVICE, _key(stage), attempt)
 
     def services_s(self, law: Law, stage: str, attempt: int) -> Array:
         """Return the service time in seconds of every job's attempt number ``attempt``."""
@@ -265,11 +276,14 @@ class Streams:
         *address: int,
     ) -> Row:
         run = self.seed, self.replication, self.jobs
-        make = self._parts(draw, *address)
+        make = self._parts(source, draw, *address)
         return Row(run, (source, address), make, is_in_parts=is_in_parts(source))
 
     def _parts(
-        self, draw: Callable[[np.random.Generator, int], Array], *address: int
+        self,
+        source: Arrivals | Law | None,  # noqa: ARG002, for engines that draw some sources by themselves
+        draw: Callable[[np.random.Generator, int], Array],
+        *address: int,
     ) -> Callable[[int], Array]:
         rng: list[np.random.Generator] = []
 

@@ -1,17 +1,35 @@
 """Draws for compiled code: rows of them, and single numbers out of rows that nobody has drawn.
 
 A row of draws is that of ``Streams``: one for each purpose, stage and attempt number, with a number a
-job.  Rows of durations are drawn by numpy.  Of a row of uniform numbers only some are wanted after
-the first attempt, so they are computed one by one: numpy's PCG64 is a linear congruential generator
-of 128 bits, whose state after n steps is known without making them (O'Neill 2014, section 4.3.1).
+job.  Rows of durations are drawn by numpy, but for exponential ones, which most models are made of:
+these are drawn here, with the same result to the last bit.  Few jobs make a second attempt, so uniform
+numbers and exponential durations after the first are computed one by one: numpy's PCG64 is a linear
+congruential generator of 128 bits, whose state after n steps is known without making them (O'Neill
+2014, section 4.3.1).
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
+from numba.np.random._constants import fe_double, ke_double, we_double, ziggurat_exp_r
 
-from toolkit.simulation.compiled_engine.memory import high_product, inline, record_at, records
+from toolkit.arrivals import Poisson
+from toolkit.laws import Array, Exponential
+from toolkit.simulation.compiled_engine.memory import (
+    address,
+    compiled,
+    high_product,
+    inline,
+    record_at,
+    records,
+    write_float,
+)
+from toolkit.simulation.streams import Streams
 
 MULTIPLIER = 0x2360ED051FC65DA44385DF649FCCF645  # numpy's PCG64
 _MASK, _WHOLE = (1 << 64) - 1, (1 << 128) - 1
@@ -66,6 +84,151 @@ def uniform_after(generator, jump_table, steps):
                 high += np.uint64(1)
         left >>= 6
         place += 64
+    return unit_of(word_of((high, low)))
+
+
+@inline
+def exponential_after(generator, jump_table, steps):
+    """Return the exponential number that numpy makes of it by inversion."""
+    return -math.log1p(-uniform_after(generator, jump_table, steps))
+
+
+# --- a generator, step by step ---
+
+
+@inline
+def stepped(state, factor, add):
+    """Return a state of 128 bits, in halves, times a factor and with something added."""
+    (high, low), (factor_high, factor_low), (add_high, add_low) = state, factor, add
+    new_low = low * factor_low + add_low
+    new_high = high_product(low, factor_low) + high * factor_low + low * factor_high + add_high
+    if new_low < add_low:
+        new_high += np.uint64(1)
+    return new_high, new_low
+
+
+@inline
+def word_of(state):
+    """Return the 64 bits that the generator gives in a state."""
+    high, low = state
     mixed, turn = high ^ low, high >> np.uint64(58)
-    mixed = (mixed >> turn) | (mixed << ((np.uint64(64) - turn) & np.uint64(63)))
-    return np.float64(mixed >> np.uint64(11)) * (1.0 / 9007199254740992.0)
+    return (mixed >> turn) | (mixed << ((np.uint64(64) - turn) & np.uint64(63)))
+
+
+@inline
+def unit_of(word):
+    """Return a word as a number from zero to one."""
+    return np.float64(np.int64(word >> np.uint64(11))) * (1.0 / 9007199254740992.0)
+
+
+# --- exponential numbers, a row at a time ---
+#
+# The ziggurat of Marsaglia and Tsang (2000): a word says which of 256 layers, and where in it; of 100
+# words 99 lie where nothing more is to be asked.  The tables are numpy's, as numba knows them.
+
+_LANES = 4  # states in a row whose products do not wait for each other
+STEP = tuple(map(np.uint64, halves(MULTIPLIER)))
+STRIDE = tuple(map(np.uint64, halves(pow(MULTIPLIER, _LANES, _WHOLE + 1))))
+STRIDE_TERMS = tuple(
+    map(np.uint64, halves(sum(MULTIPLIER**power for power in range(_LANES)) & _WHOLE))
+)
+
+
+@inline
+def layer_of(word):
+    """Return the layer and the place in it that a word says."""
+    return int((word >> np.uint64(3)) & np.uint64(255)), word >> np.uint64(11)
+
+
+@inline
+def is_inside(state):
+    """Say whether a state gives a number at once."""
+    layer, place = layer_of(word_of(state))
+    return place < ke_double[layer]
+
+
+@inline
+def number_of(state):
+    """Return the number that a state gives."""
+    layer, place = layer_of(word_of(state))
+    return np.float64(np.int64(place)) * we_double[layer]
+
+
+@inline
+def next_exponential(state, add):
+    """Return the next number, and the state after it, whatever it takes."""
+    while True:
+        state = stepped(state, STEP, add)
+        number = number_of(state)
+        if is_inside(state):
+            return number, state
+        layer, _ = layer_of(word_of(state))
+        state = stepped(state, STEP, add)
+        luck = unit_of(word_of(state))
+        if layer == 0:
+            return ziggurat_exp_r - math.log1p(-luck), state
+        height = (fe_double[layer - 1] - fe_double[layer]) * luck + fe_double[layer]
+        if height < math.exp(-number):
+            return number, state
+
+
+@compiled
+def fill_exponentials(generators, out, count, factor, divisor):
+    """Write the next ``count`` numbers of a generator, times a factor and divided, and its state."""
+    generator = generator_at(generators, 0)
+    state, add = (generator.high, generator.low), (generator.add_high, generator.add_low)
+    stride_add = stepped(add, STRIDE_TERMS, (np.uint64(0), np.uint64(0)))
+    done = 0
+    while done < count:
+        first = stepped(state, STEP, add)
+        second = stepped(first, STEP, add)
+        third = stepped(second, STEP, add)
+        last = stepped(third, STEP, add)
+        while done + 4 <= count and is_inside(first) & is_inside(second) & is_inside(
+            third
+        ) & is_inside(last):
+            write_float(out, done, number_of(first) * factor / divisor)
+            write_float(out, done + 1, number_of(second) * factor / divisor)
+            write_float(out, done + 2, number_of(third) * factor / divisor)
+            write_float(out, done + 3, number_of(last) * factor / divisor)
+            done, state = done + 4, last
+            first, second = stepped(first, STRIDE, stride_add), stepped(second, STRIDE, stride_add)
+            third, last = stepped(third, STRIDE, stride_add), stepped(last, STRIDE, stride_add)
+        for _ in range(min(4, count - done)):
+            number, state = next_exponential(state, add)
+            write_float(out, done, number * factor / divisor)
+            done += 1
+    generator.high, generator.low = state
+
+
+def scale_of(source: object) -> tuple[float, float] | None:
+    """Return what a source multiplies its exponential numbers by and divides them by, if it has such."""
+    if type(source) is Exponential:
+        return source.mean_s, 1.0
+    return (1.0, source.rate_per_s) if type(source) is Poisson else None
+
+
+class QuickStreams(Streams):
+    """The same draws, the exponential ones made by compiled code."""
+
+    def _parts(
+        self, source: Any, draw: Callable[[np.random.Generator, int], Array], *at: int
+    ) -> Callable[[int], Array]:
+        scale = scale_of(source)
+        if scale is None or draw == getattr(source, "draw_apart_s", None):
+            return super()._parts(source, draw, *at)
+        generator: list[npt.NDArray[np.void]] = []
+
+        def make(count: int) -> Array:
+            if not generator:  # a row that is kept needs none
+                generator.append(np.array([generator_of(self._generator(*at))], GENERATOR))
+            numbers = np.empty(count)
+            fill_exponentials(address(generator[0]), address(numbers), count, *scale)
+            return numbers
+
+        return make
+
+
+def quick(streams: Streams) -> QuickStreams:
+    """Return the same streams, drawn quickly."""
+    return QuickStreams(seed=streams.seed, replication=streams.replication, jobs=streams.jobs)

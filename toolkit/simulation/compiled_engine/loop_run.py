@@ -12,6 +12,7 @@ import numpy.typing as npt
 from toolkit.arrivals import Closed
 from toolkit.design import Design, Stage
 from toolkit.simulation.compiled_engine.columns import ROW, records_of
+from toolkit.simulation.compiled_engine.draws import quick
 from toolkit.simulation.compiled_engine.events import all_below
 from toolkit.simulation.compiled_engine.memory import address
 from toolkit.simulation.compiled_engine.plain_world import (
@@ -24,7 +25,7 @@ from toolkit.simulation.compiled_engine.rules import bucket_of, retry_of
 from toolkit.simulation.compiled_engine.tables import ALL_READY, Draws, Tables, rooms
 from toolkit.simulation.records import UNFINISHED, Records
 from toolkit.simulation.simpy_engine.system import most_rows
-from toolkit.simulation.streams import Streams
+from toolkit.simulation.streams import Purpose, Streams, is_apart
 
 FIRST_ROOM = 1024
 GIVEN_UP = "it makes attempts without end, or too many at one moment"
@@ -42,13 +43,13 @@ class LoopRun:
         world: npt.NDArray[np.void],
         count: int,
     ) -> None:
-        self.design, self.streams, self.world = design, streams, world
+        self.design, self.streams, self.world = design, quick(streams), world
         self.tables = Tables(world)
         self.stages = list(design.stages)
         self.has_routes = any(stage.routes is not None for stage in self.stages)
         shares = {kind.name: kind.share for kind in design.classes}
         self.classes = streams.classes(shares) if shares else None
-        self.draws = Draws(self.tables, streams, count)
+        self.draws = Draws(self.tables, self.streams, count)
         self.make_books()
         self.make_stages()
         self.draw(1)
@@ -74,6 +75,7 @@ class LoopRun:
         """Fill in what every kind of stage has."""
         names = [stage.name for stage in self.stages]
         record["failure"], record["share"] = stage.failure, stage.share
+        record["mean_s"] = getattr(stage.service, "mean_s", math.nan)
         record["workers"] = stage.workers
         record["capacity"] = -1 if stage.capacity is None else stage.capacity
         record["route_count"] = -1 if stage.routes is None else len(stage.routes)
@@ -124,6 +126,14 @@ class LoopRun:
     def draw_stages(self, attempt: int) -> None:
         """Draw what attempts of this number may need in each stage."""
         raise NotImplementedError
+
+    def draw_services(self, stream: int, stage: Stage, attempt: int) -> None:
+        """Draw the service times of all jobs, or hand over the generator if each can be had alone."""
+        if self.classes is None and is_apart(stage.service, attempt):
+            self.draws.seed(stream, attempt, Purpose.SERVICE, stage.name)
+        else:
+            row = self.streams.stage_services_s(self.design, stage, self.classes, attempt)
+            self.draws.put(stream, attempt, row)
 
     def draw_thinks(self) -> None:
         """Draw how long users think before a few more turns."""

@@ -30,7 +30,9 @@ from toolkit.simulation.compiled_engine.plain_visits import (
     go_on,
     grant,
     is_quiet,
+    settle,
     start_service,
+    start_simply,
     think,
 )
 from toolkit.simulation.compiled_engine.plain_world import (
@@ -81,9 +83,23 @@ def plain_loop(world_address):
     w = local_world(outside)
     end = -1
     while end < 0:
-        end = step(w)
+        end = lacks(w)
+        while end < 0 and w.sure > 0:
+            w.sure -= 1
+            end = step(w)
     write_back(outside, w)
     return end
+
+
+@inline
+def lacks(w):
+    """Look ahead: return -1 if the next ``SURE`` events are sure to have all they need, else what not."""
+    if lacks_room(w):
+        return WANTS_ROOM
+    if w.most_attempt + w.headroom > w.attempts_ready or w.most_turn + 1 >= w.thinks_ready:
+        return WANTS_DRAWS
+    w.sure = SURE
+    return -1
 
 
 @inline
@@ -100,13 +116,6 @@ def lacks_room(w):
 @inline
 def step(w):
     """Let the next event happen; return -1, or why the loop must come back."""
-    w.sure -= 1
-    if w.sure < 0:
-        if lacks_room(w):
-            return WANTS_ROOM
-        if w.most_attempt + w.headroom > w.attempts_ready or w.most_turn + 1 >= w.thinks_ready:
-            return WANTS_DRAWS
-        w.sure = SURE
     top = event_at(w.heap, 0)
     top_s = top.at_s if w.heap_count else math.inf
     if w.line_count and top_s > w.now and w.next_s > w.now:
@@ -138,13 +147,16 @@ def step(w):
         if not is_quiet(w):
             at_once(w, RELEASED | released << 8)
             released = -1
+        if w.is_simple and outcome == DONE:
+            settle(w, number, visit_at(w.visits, number), DONE)
+            outcome = -1
     elif kind == RELEASED:
         released = number
     elif kind == ARRIVE:
         number = begin(w, w.arrived, -1)
         w.arrived += 1
         plan_arrival(w)
-        outcome = DONE
+        outcome = start_simply(w, number) if w.is_simple else DONE
     elif kind == BACK:
         outcome = COMES
     elif kind == TOKEN:

@@ -6,11 +6,25 @@ import math
 
 import numpy as np
 
+from toolkit.arrivals import Closed
 from toolkit.design import Design, Stage
 from toolkit.simulation.compiled_engine import plain, plain_world
 from toolkit.simulation.compiled_engine.events import EVENT
 from toolkit.simulation.compiled_engine.loop_run import FIRST_ROOM, LoopRun
 from toolkit.simulation.streams import Purpose, Streams
+
+
+def is_simple(design: Design) -> bool:
+    """Say whether ``design`` is one stage with nothing before its door, and nothing after it."""
+    stage = design.stages[0]
+    return (
+        len(design.stages) == 1
+        and not isinstance(design.arrivals, Closed)
+        and stage.limiter is None
+        and stage.routes is None
+        and stage.share == 1
+        and (stage.retry is None or stage.retry.budget is None)
+    )
 
 
 class PlainRun(LoopRun):
@@ -27,6 +41,7 @@ class PlainRun(LoopRun):
         world, keep = self.world, self.tables.keep
         world["free_visit"] = -1
         world["has_shares"] = any(stage.share < 1 for stage in self.stages)
+        world["is_simple"] = is_simple(self.design)
         world["headroom"] = 4 if self.has_routes else 0
         world["heap_room"] = keep("heap", np.empty(FIRST_ROOM, EVENT)).size
         world["line_mask"] = keep("line", np.empty(FIRST_ROOM, np.int64)).size - 1
@@ -51,8 +66,7 @@ class PlainRun(LoopRun):
         for number, stage in enumerate(self.stages):
             first = number * plain_world.STREAMS
             if self.has_routes or attempt <= stage.max_attempts:
-                row = self.streams.stage_services_s(self.design, stage, self.classes, attempt)
-                self.draws.put(first + plain_world.SERVICE, attempt, row)
+                self.draw_services(first + plain_world.SERVICE, stage, attempt)
             self.draw_uniforms(first, stage, attempt)
 
     def draw_uniforms(self, first: int, stage: Stage, attempt: int) -> None:

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import math
 
-from toolkit.simulation.compiled_engine.draws import generator_at, uniform_after
+from toolkit.simulation.compiled_engine.draws import (
+    exponential_after,
+    generator_at,
+    uniform_after,
+)
 from toolkit.simulation.compiled_engine.events import (
     put_event,
     put_in_line,
@@ -36,7 +40,7 @@ SURE = 64  # events between two looks at the room that is left
 
 STAGE = records(
     "stage",
-    dict.fromkeys(["failure", "share"], "f8")
+    dict.fromkeys(["failure", "share", "mean_s"], "f8")
     | dict.fromkeys(["workers", "capacity", "busy", "waiting", "first", "last", "idle"], "i8")
     | dict.fromkeys(["bucket", "retry", "routes", "route_count", "made"], "i8"),
 )
@@ -56,7 +60,8 @@ WORLD = records(
     | dict.fromkeys(["visit_count", "free_visit", "stages", "stage_count", "turns"], "i8")
     | dict.fromkeys(["gaps_s", "arrived_s", "finished_s", "outcomes", "draws", "drawn"], "i8")
     | dict.fromkeys(["generators", "jumps", "thinks", "thinks_ready", "users", "user_turns"], "i8")
-    | dict.fromkeys(["has_routes", "has_shares", "most_turn", "gave_up", "headroom", "sure"], "i8"),
+    | dict.fromkeys(["has_routes", "has_shares", "most_turn", "gave_up", "headroom", "sure"], "i8")
+    | {"is_simple": "i8"},
 )
 local_world, write_back = copies_of(WORLD)
 stage_at, visit_at, world_at = map(record_at, (STAGE, VISIT, WORLD))
@@ -97,9 +102,13 @@ def plan_arrival(w):
 
 @inline
 def duration_s(w, stage, purpose, attempt, job):
-    """Return a duration that was drawn beforehand."""
-    row = read_int(w.drawn, (stage * STREAMS + purpose) * w.draws + attempt)
-    return read_float(row, job)
+    """Return a duration: one that was drawn, or else an exponential one, computed for itself."""
+    place = (stage * STREAMS + purpose) * w.draws + attempt
+    row = read_int(w.drawn, place)
+    if row:
+        return read_float(row, job)
+    mean_s = stage_at(w.stages, stage).mean_s
+    return exponential_after(generator_at(w.generators, place), w.jumps, job) * mean_s
 
 
 @inline

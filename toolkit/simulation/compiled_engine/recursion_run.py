@@ -10,6 +10,7 @@ import numpy.typing as npt
 from toolkit.design import Design
 from toolkit.laws import Array
 from toolkit.simulation.compiled_engine import recursion
+from toolkit.simulation.compiled_engine.draws import quick
 from toolkit.simulation.compiled_engine.memory import address
 from toolkit.simulation.records import DONE, OK, Records
 from toolkit.simulation.streams import Streams
@@ -25,7 +26,7 @@ class RecursionRun:
     unfinished = 0
 
     def __init__(self, design: Design, streams: Streams) -> None:
-        (self.stage,), self.design, self.streams = design.stages, design, streams
+        (self.stage,), self.design, self.streams = design.stages, design, quick(streams)
         self.made = self.arrived = jobs = streams.jobs
         self.arrived_s, self.started_s, self.ended_s = (np.empty(jobs) for _ in range(3))
         self.free_s = np.zeros(self.stage.workers)

@@ -6,6 +6,7 @@ import numpy as np
 
 from toolkit.design import Design
 from toolkit.simulation.compiled_engine import totals
+from toolkit.simulation.compiled_engine.draws import quick
 from toolkit.simulation.compiled_engine.memory import address
 from toolkit.simulation.streams import Streams
 
@@ -16,7 +17,7 @@ class TotalsRun:
     """One run, as far as it has come; an interrupt falls between blocks."""
 
     def __init__(self, design: Design, streams: Streams) -> None:
-        (stage,) = design.stages
+        (stage,), streams = design.stages, quick(streams)
         self.workers, self.of = stage.workers, streams.jobs
         self.next_gaps_s = streams.gap_parts(design.arrivals)
         self.next_services_s = streams.service_parts(stage.service, stage.name, 1)

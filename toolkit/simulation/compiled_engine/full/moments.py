@@ -5,7 +5,11 @@ from __future__ import annotations
 import math
 
 from toolkit.simulation.compiled_engine.columns import row_at
-from toolkit.simulation.compiled_engine.draws import generator_at, uniform_after
+from toolkit.simulation.compiled_engine.draws import (
+    exponential_after,
+    generator_at,
+    uniform_after,
+)
 from toolkit.simulation.compiled_engine.events import event_at, put_event
 from toolkit.simulation.compiled_engine.full.world import (
     CUT_OFF,
@@ -127,11 +131,18 @@ def end_chore(w, chore):
 
 @called
 def duration_s(w, stage, purpose, attempt, job):
-    """Return a duration that was drawn beforehand; none for an attempt at which a run is given up."""
+    """Return a duration that was drawn, or else an exponential one, computed for itself.
+
+    None for an attempt at which a run is given up.
+    """
     if attempt > w.attempts_ready:
         return 0.0
-    row = read_int(w.drawn, (stage * STREAMS + purpose) * w.draws + attempt)
-    return read_float(row, job)
+    place = (stage * STREAMS + purpose) * w.draws + attempt
+    row = read_int(w.drawn, place)
+    if row:
+        return read_float(row, job)
+    mean_s = stage_at(w.stages, stage).mean_s
+    return exponential_after(generator_at(w.generators, place), w.jumps, job) * mean_s
 
 
 @called

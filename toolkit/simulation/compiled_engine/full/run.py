@@ -153,8 +153,7 @@ class FullRun(LoopRun):
     def draw_stage(self, first: int, stage: Stage, attempt: int) -> None:
         """Draw what attempts of this number may need in a stage."""
         draws, streams, name = self.draws, self.streams, stage.name
-        row = streams.stage_services_s(self.design, stage, self.classes, attempt)
-        draws.put(first + names.SERVICE, attempt, row)
+        self.draw_services(first + names.SERVICE, stage, attempt)
         if stage.failure:
             draws.uniforms(first + names.FAILURE, attempt, Purpose.FAILURE, name)
         if stage.share < 1 and attempt == 1:

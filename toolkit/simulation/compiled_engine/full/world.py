@@ -121,7 +121,9 @@ LEFT, PREEMPTED = numbers(8, 10)
 
 STAGE = records(
     "stage",
-    dict.fromkeys(["failure", "share", "empty_s", "shed_target_s", "shed_interval_s"], "f8")
+    dict.fromkeys(
+        ["failure", "share", "mean_s", "empty_s", "shed_target_s", "shed_interval_s"], "f8"
+    )
     | dict.fromkeys(["given_s", "since_s", "next_token_s", "prefetch", "most_held"], "f8")
     | dict.fromkeys(["timeout_s", "renew_every_s", "renew_for_s", "sweep_every_s"], "f8")
     | dict.fromkeys(["sweep_first_s", "disconnect_s", "poison", "restart_s", "every_s"], "f8")
