@@ -30,7 +30,6 @@ from small_systems import (
 from small_systems import stages as stages_
 
 import toolkit as tk
-from toolkit.simulation import streams
 from toolkit.simulation.compiled_engine import start
 from toolkit.simulation.compiled_engine.full import setup
 from toolkit.simulation.compiled_engine.full.run import FullRun
@@ -395,33 +394,6 @@ def test_replications_with_threads_are_those_without():
 
     with ThreadPoolExecutor(2) as crew:
         assert list(crew.map(figures, range(8))) == [figures(k) for k in range(8)]
-
-
-@pytest.mark.parametrize(
-    "law",
-    [
-        tk.Exponential(mean_s=1.0),
-        tk.Gamma(mean_s=1.0, scv=0.3),
-        tk.HyperExponential(mean_s=1.0, scv=4.0),
-        tk.LogNormal(mean_s=1.0, scv=2.0),
-        tk.Pareto(mean_s=1.0, alpha=2.5),
-        tk.Uniform(low_s=0.0, high_s=2.0),
-        tk.Weibull(mean_s=1.0, shape=0.7),
-        tk.Empirical(samples_s=[0.1, 0.5, 2.0]),
-    ],
-    ids=lambda law: type(law).__name__,
-)
-def test_streams_are_the_same_drawn_at_once_or_in_parts(law, monkeypatch):
-    """The recursion draws in parts; nothing is kept here, so that both are really drawn."""
-    monkeypatch.setattr(streams, "SHELF", streams.Shelf(most_bytes=0))
-    drawn = streams.Streams(seed=3, replication=0, jobs=1000)
-    row = drawn.service_row(law, "work", 1)
-    for end in (10, 400, 1000):
-        row.up_to(end)
-    at_once = drawn.services_s(law, "work", 1)
-
-    assert at_once is not row.values
-    assert np.array_equal(at_once, row.values)
 
 
 RUN_ONCE = """

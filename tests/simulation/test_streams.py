@@ -186,6 +186,9 @@ def test_the_numbers_behind_a_seed_are_for_ever():
         0.8326418579561815,
         0.46925676677076134,
     ]
+    law = tk.Exponential(mean_s=1.0)
+    assert streams.services_s(law, "work", 1).tolist() == [2.7911395972346806, 0.6447259290762006]
+    assert streams.services_s(law, "work", 2).tolist() == [0.5261747504906099, 0.3632230869936095]
 
 
 # --- rows that are kept ---

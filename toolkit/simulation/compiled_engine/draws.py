@@ -16,11 +16,14 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from numba.np.random._constants import fe_double, ke_double, we_double, ziggurat_exp_r
 
 from toolkit.arrivals import Poisson
 from toolkit.laws import Array, Exponential
 from toolkit.simulation.compiled_engine.memory import (
+    EXP_HEIGHT,
+    EXP_INSIDE,
+    EXP_SCALE,
+    EXP_TAIL,
     address,
     compiled,
     high_product,
@@ -64,36 +67,9 @@ def generator_of(rng: np.random.Generator) -> tuple[int, int, int, int]:
     return (*halves(state["state"]), *halves(state["inc"]))
 
 
-@inline
-def uniform_after(generator, jump_table, steps):
-    """Return the uniform number that numpy's generator gives after ``steps`` others."""
-    high, low = generator.high, generator.low
-    left, place = steps + 1, 0
-    while left:
-        digit = left & 63
-        if digit:
-            jump = jump_at(jump_table, place + digit)
-            product = low * jump.low
-            high = high_product(low, jump.low) + high * jump.low + low * jump.high
-            low = product
-            extra = jump.sum_low * generator.add_low
-            high += high_product(jump.sum_low, generator.add_low)
-            high += jump.sum_high * generator.add_low + jump.sum_low * generator.add_high
-            low += extra
-            if low < extra:
-                high += np.uint64(1)
-        left >>= 6
-        place += 64
-    return unit_of(word_of((high, low)))
-
-
-@inline
-def exponential_after(generator, jump_table, steps):
-    """Return the exponential number that numpy makes of it by inversion."""
-    return -math.log1p(-uniform_after(generator, jump_table, steps))
-
-
 # --- a generator, step by step ---
+
+NOTHING = (np.uint64(0), np.uint64(0))
 
 
 @inline
@@ -121,6 +97,31 @@ def unit_of(word):
     return np.float64(np.int64(word >> np.uint64(11))) * (1.0 / 9007199254740992.0)
 
 
+# --- numbers that are had alone ---
+
+
+@inline
+def uniform_after(generator, jump_table, steps):
+    """Return the uniform number that numpy's generator gives after ``steps`` others."""
+    state, add = (generator.high, generator.low), (generator.add_high, generator.add_low)
+    left, place = steps + 1, 0
+    while left:
+        digit = left & 63
+        if digit:
+            jump = jump_at(jump_table, place + digit)
+            added = stepped((jump.sum_high, jump.sum_low), add, NOTHING)
+            state = stepped(state, (jump.high, jump.low), added)
+        left >>= 6
+        place += 64
+    return unit_of(word_of(state))
+
+
+@inline
+def exponential_after(generator, jump_table, steps):
+    """Return the exponential number that numpy makes of it by inversion."""
+    return -math.log1p(-uniform_after(generator, jump_table, steps))
+
+
 # --- exponential numbers, a row at a time ---
 #
 # The ziggurat of Marsaglia and Tsang (2000): a word says which of 256 layers, and where in it; of 100
@@ -144,14 +145,20 @@ def layer_of(word):
 def is_inside(state):
     """Say whether a state gives a number at once."""
     layer, place = layer_of(word_of(state))
-    return place < ke_double[layer]
+    return place < EXP_INSIDE[layer]
+
+
+@inline
+def are_inside(first, second, third, last):
+    """Say whether each of four states gives a number at once."""
+    return is_inside(first) & is_inside(second) & is_inside(third) & is_inside(last)
 
 
 @inline
 def number_of(state):
     """Return the number that a state gives."""
     layer, place = layer_of(word_of(state))
-    return np.float64(np.int64(place)) * we_double[layer]
+    return np.float64(np.int64(place)) * EXP_SCALE[layer]
 
 
 @inline
@@ -166,8 +173,8 @@ def next_exponential(state, add):
         state = stepped(state, STEP, add)
         luck = unit_of(word_of(state))
         if layer == 0:
-            return ziggurat_exp_r - math.log1p(-luck), state
-        height = (fe_double[layer - 1] - fe_double[layer]) * luck + fe_double[layer]
+            return EXP_TAIL - math.log1p(-luck), state
+        height = (EXP_HEIGHT[layer - 1] - EXP_HEIGHT[layer]) * luck + EXP_HEIGHT[layer]
         if height < math.exp(-number):
             return number, state
 
@@ -177,16 +184,14 @@ def fill_exponentials(generators, out, count, factor, divisor):
     """Write the next ``count`` numbers of a generator, times a factor and divided, and its state."""
     generator = generator_at(generators, 0)
     state, add = (generator.high, generator.low), (generator.add_high, generator.add_low)
-    stride_add = stepped(add, STRIDE_TERMS, (np.uint64(0), np.uint64(0)))
+    stride_add = stepped(add, STRIDE_TERMS, NOTHING)
     done = 0
     while done < count:
         first = stepped(state, STEP, add)
         second = stepped(first, STEP, add)
         third = stepped(second, STEP, add)
         last = stepped(third, STEP, add)
-        while done + 4 <= count and is_inside(first) & is_inside(second) & is_inside(
-            third
-        ) & is_inside(last):
+        while done + 4 <= count and are_inside(first, second, third, last):
             write_float(out, done, number_of(first) * factor / divisor)
             write_float(out, done + 1, number_of(second) * factor / divisor)
             write_float(out, done + 2, number_of(third) * factor / divisor)

@@ -28,6 +28,7 @@ from toolkit.simulation.simpy_engine.system import most_rows
 from toolkit.simulation.streams import Purpose, Streams, is_apart
 
 FIRST_ROOM = 1024
+FEW_THINKS = 1 << 16  # so many numbers may be drawn in vain
 GIVEN_UP = "it makes attempts without end, or too many at one moment"
 
 
@@ -136,10 +137,10 @@ class LoopRun:
             self.draws.put(stream, attempt, row)
 
     def draw_thinks(self) -> None:
-        """Draw how long users think before a few more turns."""
+        """Draw how long users think before a few more turns, for few users before many more."""
         arrivals = self.design.arrivals
         assert isinstance(arrivals, Closed)
-        for _ in range(4):
+        for _ in range(max(4, min(len(self.thinks), FEW_THINKS // arrivals.users))):
             row = self.streams.thinks_s(arrivals.think, arrivals.users, len(self.thinks))
             self.thinks.append(row)
         self.tables.keep("thinks", np.array([address(row) for row in self.thinks]))

@@ -20,6 +20,7 @@ from numba import cfunc, njit, types
 from numba.core import caching, cgutils
 from numba.extending import intrinsic
 from numba.np.numpy_support import from_dtype
+from numba.np.random._constants import fe_double, ke_double, we_double, ziggurat_exp_r
 
 from toolkit.simulation.compiled_engine import cache
 
@@ -208,6 +209,11 @@ def _lowest_bit(typingctx: Any, word: Any) -> Any:  # noqa: ARG001
 
 lowest_bit: Any = _lowest_bit
 high_product: Any = _high_product  # numba's own type of it counts the typing context as an argument
+
+
+# numpy's ziggurat of exponential numbers: of each layer, the numbers that lie inside for certain, their
+# scale, and the height; and where the tail begins
+EXP_INSIDE, EXP_SCALE, EXP_HEIGHT, EXP_TAIL = ke_double, we_double, fe_double, ziggurat_exp_r
 
 
 def address(table: npt.NDArray[Any]) -> int:
