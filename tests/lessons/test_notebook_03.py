@@ -46,7 +46,7 @@ def test_what_the_prose_says_is_what_the_cells_print():
         "about a minute": 55 < exponential[1] < 65,
         "a thirteenth of that": "takes 13 times as long" in BOOK.printed,
         "three times the calls": 2.9 < none[0] / full[0] < 3.1,
-        "nine tenths of what they do is for nothing": 0.88 <= row("3 at once", 1)[3] <= 0.92,
+        "eight tenths of what they do is for nothing": 0.78 <= row("3 at once", 1)[3] <= 0.82,
         "4,000 retries become 100 or 4": all(
             line in BOOK.printed
             for line in ("budget: 4000", "quota: 100, formula 100", "throttle: 4, formula 4")
