@@ -105,6 +105,38 @@ def test_plain_stages_leave_the_same_records(design, seed, horizon_s):
     compare(design, **length(design), seed=seed, horizon_s=horizon_s)
 
 
+FAILING = {"failure": 0.2, "retry": tk.Retry(max_retries=2, backoff=tk.ConstantBackoff(delay_s=1))}
+ALONE = [
+    {},
+    {"capacity": 4},
+    FAILING,
+    {"routes": {"work": 0.3}},
+    {"share": 0.5},
+    {"limiter": tk.TokenBucket(rate_per_s=1.0, burst=2, when_empty="wait")},
+    FAILING | {"retry": dataclasses.replace(FAILING["retry"], budget=tk.AwsRetryQuota())},
+]
+
+
+@pytest.mark.parametrize("part", ALONE, ids=lambda part: " and ".join(part) or "nothing")
+@pytest.mark.parametrize(
+    "source",
+    [
+        tk.Poisson(rate_per_s=1.2),
+        tk.Renewal(law=tk.Empirical(samples_s=[0.0, 1.0, 1.0])),
+        tk.Closed(users=5, think=tk.Exponential(mean_s=1.0)),
+    ],
+    ids=lambda source: type(source).__name__,
+)
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_plain_stage_alone_leaves_the_same_records(source, part, workers):
+    """The step in which it takes a job in or lets it go is for those with nothing around them."""
+    service = tk.Empirical(samples_s=[0.0, 1.0, 1.0, 2.0])
+    work = tk.Stage(name="work", service=service, workers=workers, **part)
+    design = tk.Design(arrivals=source, stages=[work])
+
+    assert compare(design, jobs=2_000, seed=1, horizon_s=None, recursion=False)
+
+
 @given_many
 @given(rich_designs(), st.integers(0, 9), st.integers(5, 60))
 def test_whatever_a_design_says_leaves_the_same_records(design, seed, horizon_s):

@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 from toolkit.simulation.compiled_engine.memory import (
     inline,
+    is_less,
     lowest_bit,
     read_int,
     record_at,
@@ -27,16 +28,11 @@ from toolkit.simulation.compiled_engine.memory import (
     write_int,
 )
 
-EVENT = records("event", {"at_s": "f8", "order": "i8", "what": "i8"})
+# a time is not negative, so its bits rank as it does: with the order below them, one number to compare by
+EVENT = records("event", {"order": "i8", "at_s": "f8", "what": "i8"})
 event_at = record_at(EVENT)
+WIDTH = EVENT.itemsize
 RANK_BITS = 56  # an order is the rank, and below it the number
-
-
-@inline
-def comes_first(one, other):
-    """Say whether one event comes before another."""
-    # without a branch: which of two comes first cannot be predicted
-    return (one.at_s < other.at_s) | ((one.at_s == other.at_s) & (one.order < other.order))
 
 
 @inline
@@ -64,7 +60,8 @@ def put_event(heap, count, at_s, order, what):
 @inline
 def earlier(heap, one, other):
     """Return which of two places of the heap has the earlier event."""
-    return one + (other - one) * int(comes_first(event_at(heap, other), event_at(heap, one)))
+    # without a branch: which of two comes first cannot be predicted
+    return one + (other - one) * is_less(heap + WIDTH * other, heap + WIDTH * one)
 
 
 @inline

@@ -198,6 +198,18 @@ def _high_product(typingctx: Any, first: Any, second: Any) -> Any:  # noqa: ARG0
 
 
 @intrinsic
+def _is_less(typingctx: Any, one: Any, other: Any) -> Any:  # noqa: ARG001
+    """Say whether the number of 128 bits at one address, without a sign, is less than at another."""
+
+    def codegen(context: Any, builder: Any, signature: Any, values: Any) -> Any:  # noqa: ARG001
+        wide = ir.IntType(128).as_pointer()
+        numbers = [builder.load(builder.inttoptr(value, wide), align=8) for value in values]
+        return builder.zext(builder.icmp_unsigned("<", *numbers), ir.IntType(64))
+
+    return types.int64(types.int64, types.int64), codegen
+
+
+@intrinsic
 def _lowest_bit(typingctx: Any, word: Any) -> Any:  # noqa: ARG001
     """Return the place of the lowest bit of a word that is set."""
 
@@ -207,6 +219,7 @@ def _lowest_bit(typingctx: Any, word: Any) -> Any:  # noqa: ARG001
     return types.int64(types.int64), codegen
 
 
+is_less: Any = _is_less
 lowest_bit: Any = _lowest_bit
 high_product: Any = _high_product  # numba's own type of it counts the typing context as an argument
 

@@ -39,6 +39,8 @@ from toolkit.simulation.compiled_engine.memory import (
 IN_NO_LIST, IN_BUFFER, HELD, RUNNING = numbers(4)
 KEPT = np.int64(2)  # a lease that is over, but the latest of its message
 
+LAST_PLACE = 2.0**52  # beyond any place, so that keys are never negative
+
 
 @called
 def next_luck(w, seed, count):
@@ -52,7 +54,10 @@ def rank(w, number, stage, m):
     message = message_at(w.messages, m)
     job = trip_at(w.trips, message.trip).job
     if stage.order == SHORTEST:
-        return duration_s(w, number, SERVICE, int(row_at(w.rows, message.row).attempt), job)
+        attempt = int(row_at(w.rows, message.row).attempt)
+        return (
+            duration_s(w, number, SERVICE, attempt, job) + 0.0
+        )  # of two zeros the one without a sign
     return 0.0 if w.classes == 0 else float(read_int(w.classes, job))
 
 
@@ -73,7 +78,7 @@ def push(w, number, stage, m, to_head):
         event_at(stage.queue, stage.queue_count).what = m
     else:
         if stage.order == LIFO:
-            key = -float(message.place)
+            key = LAST_PLACE - float(message.place)
         elif stage.order != FIFO:
             key = rank(w, number, stage, m)
         put_event(stage.queue, stage.queue_count, key, message.place, m)
