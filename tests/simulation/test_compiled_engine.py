@@ -110,6 +110,7 @@ ALONE = [
     {},
     {"capacity": 4},
     FAILING,
+    FAILING | {"service": tk.Exponential(mean_s=0.7)},
     {"routes": {"work": 0.3}},
     {"share": 0.5},
     {"limiter": tk.TokenBucket(rate_per_s=1.0, burst=2, when_empty="wait")},
@@ -131,7 +132,7 @@ ALONE = [
 def test_a_plain_stage_alone_leaves_the_same_records(source, part, workers):
     """The step in which it takes a job in or lets it go is for those with nothing around them."""
     service = tk.Empirical(samples_s=[0.0, 1.0, 1.0, 2.0])
-    work = tk.Stage(name="work", service=service, workers=workers, **part)
+    work = tk.Stage(name="work", workers=workers, **{"service": service} | part)
     design = tk.Design(arrivals=source, stages=[work])
 
     assert compare(design, jobs=2_000, seed=1, horizon_s=None, recursion=False)

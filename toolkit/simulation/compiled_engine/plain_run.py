@@ -6,7 +6,6 @@ import math
 
 import numpy as np
 
-from toolkit.arrivals import Closed
 from toolkit.design import Design, Stage
 from toolkit.simulation.compiled_engine import plain, plain_world
 from toolkit.simulation.compiled_engine.events import EVENT
@@ -19,7 +18,6 @@ def is_simple(design: Design) -> bool:
     stage = design.stages[0]
     return (
         len(design.stages) == 1
-        and not isinstance(design.arrivals, Closed)
         and stage.limiter is None
         and stage.routes is None
         and stage.share == 1
