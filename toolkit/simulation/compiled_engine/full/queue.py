@@ -39,7 +39,7 @@ from toolkit.simulation.compiled_engine.memory import (
 IN_NO_LIST, IN_BUFFER, HELD, RUNNING = numbers(4)
 KEPT = np.int64(2)  # a lease that is over, but the latest of its message
 
-LAST_PLACE = 2.0**52  # beyond any place, so that keys are never negative
+LAST_PLACE = 2.0**52  # beyond any place: keys must not be negative
 
 
 @called
@@ -55,9 +55,8 @@ def rank(w, number, stage, m):
     job = trip_at(w.trips, message.trip).job
     if stage.order == SHORTEST:
         attempt = int(row_at(w.rows, message.row).attempt)
-        return (
-            duration_s(w, number, SERVICE, attempt, job) + 0.0
-        )  # of two zeros the one without a sign
+        # of two zeros the one without a sign, so that keys rank as their bits do
+        return duration_s(w, number, SERVICE, attempt, job) + 0.0
     return 0.0 if w.classes == 0 else float(read_int(w.classes, job))
 
 
