@@ -6,7 +6,7 @@
 #   binder/install.sh ebpf      and what the kernel lab needs (as root on Debian: BCC, QEMU, a kernel for it)
 #   binder/install.sh packages  only the system's packages for the kernel lab, as root (an image is made so)
 #   binder/install.sh test      and what `make test` needs (as root on Debian: Chromium and servers too)
-#   binder/install.sh bench     what the notebooks need, and the simulators that `make bench` compares
+#   binder/install.sh bench     what the notebooks need, the simulators that `make bench` compares, and Chromium
 #
 # VENV says where (default .venv), PYTHON which interpreter (default python3, 3.11 or later).
 set -euo pipefail
@@ -85,11 +85,11 @@ if [ "$what" != run ] && [ "$what" != bench ]; then
         || say "install: no image of the guest; the kernel lab will do without the micro-VM"
 fi
 
-if [ "$what" = test ] && ! command -v chromium >/dev/null; then
+if { [ "$what" = test ] || [ "$what" = bench ]; } && ! command -v chromium >/dev/null; then
     if can_apt; then
-        apt chromium fonts-dejavu-core || say "install: no Chromium to be had; the browser test will be skipped"
+        apt chromium fonts-dejavu-core || say "install: no Chromium to be had; what needs a browser will be skipped"
     else
-        say "install: no Chromium; the browser test will be skipped (as root: apt-get install chromium)"
+        say "install: no Chromium; what needs a browser will be skipped (as root: apt-get install chromium)"
     fi
 fi
 

@@ -21,7 +21,7 @@ MISSING = (
     "" if CHROMIUM else "Chromium is not installed (as root on Debian: apt-get install chromium)"
 )
 if not importlib.util.find_spec("playwright"):
-    MISSING = "Playwright is not installed (make test does)"
+    MISSING = "Playwright is not installed (make test and make bench do)"
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
