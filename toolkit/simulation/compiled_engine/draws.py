@@ -28,6 +28,8 @@ from toolkit.simulation.compiled_engine.memory import (
     compiled,
     high_product,
     inline,
+    read_float,
+    read_int,
     record_at,
     records,
     write_float,
@@ -117,9 +119,21 @@ def uniform_after(generator, jump_table, steps):
 
 
 @inline
-def exponential_after(generator, jump_table, steps):
-    """Return the exponential number that numpy makes of it by inversion."""
-    return -math.log1p(-uniform_after(generator, jump_table, steps))
+def uniform_of(w, place, job):
+    """Return a job's number of a row of uniform ones: one that was drawn, or else computed for itself."""
+    row = read_int(w.drawn, place)
+    if row:
+        return read_float(row, job)
+    return uniform_after(generator_at(w.generators, place), w.jumps, job)
+
+
+@inline
+def duration_of(w, place, job, mean_s):
+    """Return a job's duration of a row: one that was drawn, or else exponential, by numpy's inversion."""
+    row = read_int(w.drawn, place)
+    if row:
+        return read_float(row, job)
+    return -math.log1p(-uniform_after(generator_at(w.generators, place), w.jumps, job)) * mean_s
 
 
 # --- exponential numbers, a row at a time ---

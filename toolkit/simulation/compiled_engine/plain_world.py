@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import math
 
-from toolkit.simulation.compiled_engine.draws import (
-    exponential_after,
-    generator_at,
-    uniform_after,
-)
+from toolkit.simulation.compiled_engine.draws import duration_of, uniform_of
 from toolkit.simulation.compiled_engine.events import (
     put_event,
     put_in_line,
@@ -17,7 +13,6 @@ from toolkit.simulation.compiled_engine.memory import (
     copies_of,
     inline,
     read_float,
-    read_int,
     record_at,
     records,
 )
@@ -102,20 +97,12 @@ def plan_arrival(w):
 
 @inline
 def duration_s(w, stage, purpose, attempt, job):
-    """Return a duration: one that was drawn, or else an exponential one, computed for itself."""
+    """Return a duration of a job in a stage."""
     place = (stage * STREAMS + purpose) * w.draws + attempt
-    row = read_int(w.drawn, place)
-    if row:
-        return read_float(row, job)
-    mean_s = stage_at(w.stages, stage).mean_s
-    return exponential_after(generator_at(w.generators, place), w.jumps, job) * mean_s
+    return duration_of(w, place, job, stage_at(w.stages, stage).mean_s)
 
 
 @inline
 def uniform(w, stage, purpose, attempt, job):
-    """Return a uniform number: one that was drawn, or else computed for itself."""
-    place = (stage * STREAMS + purpose) * w.draws + attempt
-    row = read_int(w.drawn, place)
-    if row:
-        return read_float(row, job)
-    return uniform_after(generator_at(w.generators, place), w.jumps, job)
+    """Return a uniform number of a job in a stage."""
+    return uniform_of(w, (stage * STREAMS + purpose) * w.draws + attempt, job)

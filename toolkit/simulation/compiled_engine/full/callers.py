@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 
+from toolkit.simulation.compiled_engine.draws import uniform_of
 from toolkit.simulation.compiled_engine.full.moments import (
     attempt_is_known,
     check_endless,
     later,
     ranked,
-    uniform_at,
 )
 from toolkit.simulation.compiled_engine.full.trips import (
     WAITS,
@@ -60,7 +60,7 @@ def draw_of_caller(w, level, purpose, number, job):
     place = (w.stage_count * STREAMS + 2 * level + purpose) * w.draws + number
     if purpose == TIMEOUT:
         return read_float(read_int(w.drawn, place), job)
-    return uniform_at(w, place, job)
+    return uniform_of(w, place, job)
 
 
 @called

@@ -5,11 +5,7 @@ from __future__ import annotations
 import math
 
 from toolkit.simulation.compiled_engine.columns import row_at
-from toolkit.simulation.compiled_engine.draws import (
-    exponential_after,
-    generator_at,
-    uniform_after,
-)
+from toolkit.simulation.compiled_engine.draws import duration_of, uniform_of
 from toolkit.simulation.compiled_engine.events import event_at, put_event
 from toolkit.simulation.compiled_engine.full.world import (
     CUT_OFF,
@@ -23,8 +19,6 @@ from toolkit.simulation.compiled_engine.full.world import (
 from toolkit.simulation.compiled_engine.memory import (
     called,
     inline,
-    read_float,
-    read_int,
     read_short,
     write_short,
 )
@@ -131,27 +125,11 @@ def end_chore(w, chore):
 
 @called
 def duration_s(w, stage, purpose, attempt, job):
-    """Return a duration that was drawn, or else an exponential one, computed for itself.
-
-    None for an attempt at which a run is given up.
-    """
+    """Return a duration of a job in a stage; none for an attempt at which a run is given up."""
     if attempt > w.attempts_ready:
         return 0.0
     place = (stage * STREAMS + purpose) * w.draws + attempt
-    row = read_int(w.drawn, place)
-    if row:
-        return read_float(row, job)
-    mean_s = stage_at(w.stages, stage).mean_s
-    return exponential_after(generator_at(w.generators, place), w.jumps, job) * mean_s
-
-
-@called
-def uniform_at(w, place, job):
-    """Return a uniform number of a row: one that was drawn, or else computed for itself."""
-    row = read_int(w.drawn, place)
-    if row:
-        return read_float(row, job)
-    return uniform_after(generator_at(w.generators, place), w.jumps, job)
+    return duration_of(w, place, job, stage_at(w.stages, stage).mean_s)
 
 
 @called
@@ -159,7 +137,7 @@ def uniform(w, stage, purpose, attempt, job):
     """Return a uniform number of a job in a stage."""
     if attempt > w.attempts_ready:
         return 0.0
-    return uniform_at(w, (stage * STREAMS + purpose) * w.draws + attempt, job)
+    return uniform_of(w, (stage * STREAMS + purpose) * w.draws + attempt, job)
 
 
 @called
