@@ -65,7 +65,7 @@ stamp="$(cksum <pyproject.toml)"
 if ! grep -qsxF "$stamp" "$venv/installed-$what" ${enough:+"$enough"}; then
     extras=""
     [ "$what" = test ] && extras="[test,dev,live]"
-    [ "$what" = bench ] && extras="[bench]"
+    [ "$what" = bench ] && extras="[bench,test]" # test has the driver of the browser
     "$venv/bin/pip" install --quiet --disable-pip-version-check --editable ".$extras"
     # no question about news over the first page that a learner sees
     settings="$venv/share/jupyter/lab/settings"
