@@ -17,7 +17,7 @@ from toolkit.simulation.compiled_engine.coverage import is_plain
 from toolkit.simulation.engines import Engine, engine_for
 from toolkit.simulation.totals import needs_records
 
-SMALL_BYTES = 64e6  # so little that nobody need look whether it is there
+SMALL_BYTES = 16e6  # so little that nobody need look whether it is there
 # measured on runs of a million jobs, as the process's peak
 DRAW = 8  # a number
 # what the compiled engine writes: a job, an attempt, and that sorted
