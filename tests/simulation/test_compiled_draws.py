@@ -55,14 +55,15 @@ def test_a_short_row_is_the_one_that_numpy_draws(seed, jobs, mean_s):
         assert np.array_equal(theirs, ours)
 
 
+@pytest.mark.parametrize("attempt", [1, 2])
 @given(seed=st.integers(0, 2**40), sizes=st.lists(st.integers(1, 300), min_size=1, max_size=9))
-def test_parts_of_a_row_follow_each_other(seed, sizes):
+def test_parts_of_a_row_follow_each_other(attempt, seed, sizes):
     """The generator is left where the row was left."""
     law, one = tk.Exponential(mean_s=2.0), quick(of_seed(seed, sum(sizes)))
-    part = one.service_parts(law, "work", 1)
+    part = one.service_parts(law, "work", attempt)
     parts = [part(size) for size in sizes]
 
-    assert np.array_equal(np.concatenate(parts), one.services_s(law, "work", 1))
+    assert np.array_equal(np.concatenate(parts), one.services_s(law, "work", attempt))
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,8 @@ def table(lines: Lines, places: Mapping[str, int], *, text: Collection[str]) -> 
         sep="\t",
         usecols=list(columns),
         index_col=False,
-        dtype={str(places[name]): str for name in text if name in places},  # "007" is no number
+        # as str first: what could be a number would become one as a category
+        dtype={str(places[name]): str for name in text if name in places},
         quoting=3,  # csv.QUOTE_NONE: these tools never quote
         lineterminator="\n",
         keep_default_na=False,

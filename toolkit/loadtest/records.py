@@ -106,9 +106,8 @@ def _parsed(
         usecols=[str(place) for place in places],
         skiprows=[1] if layout.has_header else None,
         index_col=False,
-        dtype={
-            str(place): str for place, name in places.items() if name in text
-        },  # "007" is no number
+        # as str first: what could be a number would become one as a category
+        dtype={str(place): str for place, name in places.items() if name in text},
         keep_default_na=False,  # a label "null" or "NA" is a label
         low_memory=False,  # or a column's type would depend on the chunk
         encoding=source.encoding,

@@ -135,6 +135,13 @@ def is_apart(law: Law, attempt: int) -> bool:
     return attempt > 1 and type(law) is Exponential
 
 
+def _draw_of(law: Law, attempt: int) -> Callable[[np.random.Generator, int], Array]:
+    """Return how the service times of attempts of a number are drawn."""
+    if isinstance(law, Exponential) and is_apart(law, attempt):
+        return law.draw_apart_s
+    return law.draw_s
+
+
 class Row:
     """A row of draws that is made as far as it is asked for, so that its newest part is near."""
 
@@ -189,10 +196,7 @@ class Streams:
 
     def service_row(self, law: Law, stage: str, attempt: int) -> Row:
         """Return the service times of all jobs' attempts of a number, as a row to be drawn in parts."""
-        draw = law.draw_s
-        if isinstance(law, Exponential) and is_apart(law, attempt):
-            draw = law.draw_apart_s
-        return self._row(law, draw, Purpose.SERVICE, _key(stage), attempt)
+        return self._row(law, _draw_of(law, attempt), Purpose.SERVICE, _key(stage), attempt)
 
     def gap_parts(self, arrivals: Arrivals) -> Callable[[int], Array]:
         """Return a function that draws the next so many gaps, and keeps none."""
@@ -200,7 +204,7 @@ class Streams:
 
     def service_parts(self, law: Law, stage: str, attempt: int) -> Callable[[int], Array]:
         """Return a function that draws the service times of the next so many jobs, and keeps none."""
-        return self._parts(law, law.draw_s, Purpose.SERVICE, _key(stage), attempt)
+        return self._parts(law, _draw_of(law, attempt), Purpose.SERVICE, _key(stage), attempt)
 
     def services_s(self, law: Law, stage: str, attempt: int) -> Array:
         """Return the service time in seconds of every job's attempt number ``attempt``."""
