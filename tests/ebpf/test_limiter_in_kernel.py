@@ -126,7 +126,7 @@ def test_a_slow_limit_of_the_past_does_not_shut_its_source_out(lab):
 
 def test_of_made_up_sources_no_more_pass_than_the_newcomers_bucket_lets(lab):
     """20,000 sources through a table of 4,096: without that bucket, being forgotten pays."""
-    flood = {"rate_per_s": 0.1, "burst": 1, "seconds": 0.6, "sources": 20_000}
+    flood = {"rate_per_s": 0.1, "burst": 1, "seconds": 10, "count": 60_000, "sources": 20_000}
     forgetful = lab.limit(**flood)
     guarded = lab.limit(**flood, newcomers_per_s=100, newcomers_burst=50)
 
