@@ -74,7 +74,7 @@ if ! grep -qsxF "$stamp" "$venv/installed-$what" ${enough:+"$enough"}; then
 {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": false}}
 END
     say "install: compiling the fast engine (half a minute, once)"
-    "$venv/bin/python" -c "from toolkit.simulation.compiled_engine import start; start.compile_all()"
+    "$venv/bin/python" -c "from toolkit.simulation.compiled_engine import compiler; compiler.compile_all()"
     printf '%s\n' "$stamp" >"$venv/installed-$what"
 fi
 

@@ -1,21 +1,9 @@
 """Goodput Lab: queues, retries, rate limits and load tests, and whether a system is overbuilt."""
 
 import importlib
-from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
-from toolkit import (
-    advice,
-    arrivals,
-    backoff,
-    design,
-    errors,
-    experiments,
-    laws,
-    loadtest,
-    plots,
-    simulation,
-)
-from toolkit.advice import FUTURES, SLO, Future, Parts, Prices, advise, simplest
+from toolkit import arrivals, backoff, design, errors, laws, simulation
 from toolkit.arrivals import Batches, Closed, OnOff, Poisson, Profile, Renewal, Trace
 from toolkit.backoff import (
     ConstantBackoff,
@@ -49,8 +37,6 @@ from toolkit.design import (
     Visibility,
 )
 from toolkit.errors import LoadTestError, ToolkitError
-from toolkit.experiments import best, compare, intervals, replicate, sweep
-from toolkit.fit import fit
 from toolkit.laws import (
     Deterministic,
     Empirical,
@@ -62,8 +48,27 @@ from toolkit.laws import (
     Uniform,
     Weibull,
 )
-from toolkit.loadtest import read_loadtest
 from toolkit.simulation import simulate
+
+if TYPE_CHECKING:
+    from toolkit import (
+        advice,
+        ebpf,
+        exhibits,
+        experiments,
+        lessons,
+        loadtest,
+        panels,
+        plots,
+        recordings,
+        systems,
+        theory,
+        twins,
+    )
+    from toolkit.advice import FUTURES, SLO, Future, Parts, Prices, advise, simplest
+    from toolkit.experiments import best, compare, intervals, replicate, sweep
+    from toolkit.fitting import fit
+    from toolkit.loadtest import read_loadtest
 
 __all__ = [
     "FUTURES",
@@ -146,20 +151,27 @@ __all__ = [
     "twins",
 ]
 
-_WHEN_ASKED_FOR = (
-    "ebpf",
-    "exhibits",
-    "lessons",
-    "panels",
-    "recordings",
-    "systems",
-    "theory",
-    "twins",
-)
+_LATER = {
+    "advice": ["FUTURES", "SLO", "Future", "Parts", "Prices", "advise", "simplest"],
+    "experiments": ["best", "compare", "intervals", "replicate", "sweep"],
+    "fitting": ["fit"],
+    "loadtest": ["read_loadtest"],
+}
+_PART_OF = {name: part for part, names in _LATER.items() for name in names}
 
 
-def __getattr__(name: str) -> ModuleType:
-    """Load a large part when it is first looked up, so that the toolkit itself loads quickly."""
-    if name in _WHEN_ASKED_FOR:
-        return importlib.import_module(f"toolkit.{name}")
-    raise AttributeError(f"module 'toolkit' has no attribute {name!r}")
+def __getattr__(name: str) -> Any:
+    """Load a part when it, or a name of it, is first looked up, so that the toolkit itself loads quickly."""
+    if name in _PART_OF:
+        value = getattr(importlib.import_module(f"toolkit.{_PART_OF[name]}"), name)
+    elif name in __all__:
+        value = importlib.import_module(f"toolkit.{name}")
+    else:
+        raise AttributeError(f"module 'toolkit' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """Return also the names that are not loaded yet, for who completes them."""
+    return sorted({*globals(), *__all__})

@@ -19,7 +19,7 @@ import pandas as pd
 from toolkit import ebpf, panels
 from toolkit.advice import FUTURES, SLO, advise
 from toolkit.errors import ToolkitError
-from toolkit.fit import Fit, fit, staffing_name
+from toolkit.fitting import Fit, fit, staffing_name
 from toolkit.loadtest import read_loadtest, statistics
 
 _GOAL = re.compile(

@@ -39,7 +39,7 @@ run = tk.simulate(design, jobs={jobs}, seed=1, engine="{engine}")
 run.summary()
 print(run.engine, flush=True)
 """
-COMPILE = "from toolkit.simulation.compiled_engine import start; start.compile_all()"
+COMPILE = "from toolkit.simulation.compiled_engine import compiler; compiler.compile_all()"
 FOUNDATION = "import numpy, pandas, simpy; print('simpy', flush=True)"
 
 

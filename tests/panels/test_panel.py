@@ -10,7 +10,7 @@ import pytest
 from fakes import pool, simulated_test
 
 import toolkit as tk
-from toolkit.simulation.compiled_engine import start
+from toolkit.simulation.compiled_engine import compiler
 
 panels, plots = tk.panels, tk.plots
 
@@ -173,11 +173,11 @@ def test_a_panel_waits_for_no_compiler(monkeypatch):
         return simulate(design, jobs=200, engine="simpy", **more)
 
     monkeypatch.setattr(sys.modules["toolkit.panels.staffing"], "simulate", counted)
-    monkeypatch.setattr(start, "is_ready", lambda _: False)
+    monkeypatch.setattr(compiler, "is_ready", lambda _: False)
     panel = staffing(jobs=100_000, replications=2)
     assert "predicted, 2 runs of 2,000:" in panel.summary
 
-    monkeypatch.setattr(start, "is_ready", lambda _: True)
+    monkeypatch.setattr(compiler, "is_ready", lambda _: True)
     panel.controls["workers"].value = 5
     assert "predicted, 2 runs of 100,000:" in panel.summary
     assert asked == [2_000, 2_000, 100_000, 100_000]

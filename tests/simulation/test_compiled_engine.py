@@ -7,7 +7,6 @@ least ten times as many): ``GOODPUT_EXACT=400 pytest tests/simulation/test_compi
 import dataclasses
 import math
 import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -392,25 +391,6 @@ def test_while_it_is_not_compiled_simpy_answers_small_runs(monkeypatch):
     assert tk.simulate(design, jobs=start.MEANWHILE_JOBS + 1).engine == "compiled"
 
 
-def test_draws_of_single_numbers_are_those_of_rows():
-    """The generator is moved to a number's place, whichever that is."""
-    from numba import njit
-
-    from toolkit.simulation.compiled_engine import draws, memory
-
-    rng = np.random.default_rng(np.random.SeedSequence(5, spawn_key=(1, 2, 3)))
-    table = np.array([draws.generator_of(rng)], draws.GENERATOR)
-    row, jumps = rng.random(70_000), draws.jumps()
-
-    @njit
-    def number(generator, jump_table, k):
-        return draws.uniform_after(draws.generator_at(generator, 0), jump_table, k)
-
-    for k in [*range(130), 4095, 4096, 69_999]:
-        found = number(memory.address(table), memory.address(jumps), k)
-        assert found == row[k]
-
-
 def test_replications_with_threads_are_those_without():
     """Nothing is shared but what nobody changes."""
     from concurrent.futures import ThreadPoolExecutor
@@ -427,34 +407,3 @@ def test_replications_with_threads_are_those_without():
 
     with ThreadPoolExecutor(2) as crew:
         assert list(crew.map(figures, range(8))) == [figures(k) for k in range(8)]
-
-
-RUN_ONCE = """
-import warnings
-with warnings.catch_warnings(record=True) as said:
-    warnings.simplefilter("always")
-    import toolkit as tk
-    work = tk.Stage(name="work", service=tk.Exponential(mean_s=0.5))
-    design = tk.Design(arrivals=tk.Poisson(rate_per_s=1.0), stages=[work])
-    print(tk.simulate(design, jobs=20, engine="compiled").jobs["outcome"].eq("done").all())
-print(*{str(one.message).split(" (")[0] for one in said if one.category is RuntimeWarning})
-"""
-
-
-@pytest.mark.slow
-def test_a_cache_that_cannot_be_written_is_a_warning(tmp_path):
-    """It works all the same, and compiles anew each time."""
-    place = tmp_path / "a file"
-    place.write_text("no folder")
-    environment = {**os.environ, "NUMBA_CACHE_DIR": str(place)}
-    done = subprocess.run(
-        [sys.executable, "-c", RUN_ONCE],
-        capture_output=True,
-        text=True,
-        check=True,
-        env=environment,
-    )
-
-    works, said = done.stdout.splitlines()
-    assert works == "True"
-    assert said.startswith(f"the compiled engine cannot be kept in {place}")

@@ -1,5 +1,7 @@
 """The figures of a run: those of its tables to the last bit, and as good without any records."""
 
+import math
+
 import numpy as np
 import pandas as pd
 from hypothesis import given
@@ -8,7 +10,7 @@ from small_systems import length, rich_designs, runs
 
 import toolkit as tk
 from toolkit.design import OUTCOMES
-from toolkit.simulation.run import PERCENTILES
+from toolkit.simulation.run import PERCENTILES, percentile
 
 
 def from_tables(run, skip_jobs=0):
@@ -25,9 +27,8 @@ def from_tables(run, skip_jobs=0):
     busy_s = (attempts["to_s"] - attempts["from_s"]).clip(0.0).to_numpy()
     busy_s = np.where(served, busy_s, 0.0)
     place = attempts["stage"].cat.codes
-    shares = [
-        np.bincount(place, busy_s, len(stages))[k] / stage.workers for k, stage in enumerate(stages)
-    ]
+    each_s = np.bincount(place, busy_s, len(stages)) if len(stages) > 1 else [busy_s.sum()]
+    shares = [each_s[k] / stage.workers for k, stage in enumerate(stages)]
     wasted = ~attempts["outcome"].isin(["ok", "preempted", "unfinished"]).to_numpy()
     figures = {
         "jobs": len(jobs),
@@ -45,6 +46,16 @@ def from_tables(run, skip_jobs=0):
             figures[f"{name}_p{percent:g}_s"] = np.percentile(values_s, percent)
     counts = jobs["outcome"].value_counts()
     return pd.Series({**figures, **{name: counts.get(name, 0) for name in OUTCOMES}}, dtype=float)
+
+
+@given(
+    st.lists(st.floats(0, 1e9, allow_subnormal=False), min_size=1, max_size=40), st.floats(0, 100)
+)
+def test_a_percentile_is_numpys_to_the_last_bit(values, percent):
+    """Which would sort them, not knowing that they are in order."""
+    for percent_ in (percent, *PERCENTILES):
+        assert percentile(np.sort(values), percent_) == np.percentile(values, percent_)
+    assert math.isnan(percentile(np.sort([*values, math.nan]), percent))
 
 
 def assert_same_figures(run, skip_jobs):

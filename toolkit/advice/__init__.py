@@ -11,7 +11,7 @@ from toolkit.advice.memo import Memo, memo, parted
 from toolkit.advice.prices import HOUR, Parts, Prices
 from toolkit.advice.search import simplest
 from toolkit.advice.trial import GOOD, Trial, trial
-from toolkit.fit import staffing_name
+from toolkit.fitting import staffing_name
 
 __all__ = [
     "FUTURES",

@@ -14,7 +14,7 @@ import pandas as pd
 from toolkit.design import Design
 from toolkit.experiments import interval
 from toolkit.simulation import Run
-from toolkit.simulation.records import DONE
+from toolkit.simulation.codes import DONE
 
 Answer = Literal["misses", "uncertain", "meets"]
 _FROM_WORST: tuple[Answer, ...] = ("misses", "uncertain", "meets")

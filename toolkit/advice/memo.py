@@ -18,7 +18,7 @@ from toolkit.advice.door import Flood
 from toolkit.advice.formula import beside_formula, first_level
 from toolkit.advice.prices import Prices
 from toolkit.advice.trial import GOOD, Trial
-from toolkit.fit import Fit
+from toolkit.fitting import Fit
 
 _WIDE = 100
 _NEARLY_FULL = 0.9

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from toolkit.advice.formula import estimate
-from toolkit.fit import Fit, fit
+from toolkit.fitting import Fit, fit
 from toolkit.inference import FEWEST
 from toolkit.loadtest import LoadTest
 

@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 
 from toolkit.simulation import Run
-from toolkit.simulation.records import DONE
+from toolkit.simulation.codes import DONE
 
 Warmup = Literal["auto"] | int
 

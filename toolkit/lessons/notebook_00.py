@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from toolkit.advice import Advice
-from toolkit.fit import Fit
+from toolkit.fitting import Fit
 from toolkit.lessons.feedback import Feedback, close, number
 
 

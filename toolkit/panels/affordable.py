@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from toolkit.simulation.compiled_engine import start
+from toolkit.simulation.compiled_engine import compiler
 
 
 def affordable(jobs: int, *, meanwhile: int = 2_000) -> int:
@@ -11,4 +11,4 @@ def affordable(jobs: int, *, meanwhile: int = 2_000) -> int:
     That happens once on a machine, in a process of its own, from the first run on.  A panel that asks
     before every run follows the hand from the start, and is steadier as soon as it can be.
     """
-    return jobs if start.is_ready("plain") else min(jobs, meanwhile)
+    return jobs if compiler.is_ready("plain") else min(jobs, meanwhile)

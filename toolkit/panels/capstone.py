@@ -14,7 +14,7 @@ from toolkit import plots
 from toolkit.advice import Advice, Flood, Trial, beside_formula, capacity_per_s, estimate
 from toolkit.advice.formula import first_level
 from toolkit.design import Design
-from toolkit.fit import Fit
+from toolkit.fitting import Fit
 from toolkit.laws import Array
 from toolkit.lessons import Prediction
 from toolkit.loadtest import LoadTest

@@ -9,7 +9,7 @@ from toolkit import plots
 from toolkit.advice import SLO, Advice
 from toolkit.backoff import ConstantBackoff, ExponentialBackoff, FullJitter
 from toolkit.design import Retry
-from toolkit.fit import Fit, staffing_name
+from toolkit.fitting import Fit, staffing_name
 from toolkit.laws import Array
 from toolkit.lessons import Prediction
 from toolkit.loadtest import LoadTest

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 from toolkit.design import Design
 from toolkit.simulation import compiled_engine
+from toolkit.simulation.codes import UNFINISHED
 from toolkit.simulation.heap import keep_what_is_freed
-from toolkit.simulation.records import UNFINISHED, Records
-from toolkit.simulation.simpy_engine import System
+from toolkit.simulation.records import Records
 from toolkit.simulation.streams import Streams
 
 if TYPE_CHECKING:
@@ -88,6 +88,8 @@ class SimPyRun:
     engine = "simpy"
 
     def __init__(self, design: Design, streams: Streams, horizon_s: float | None) -> None:
+        from toolkit.simulation.simpy_engine import System  # noqa: PLC0415, most runs need none
+
         self._system = System(design, streams, is_bounded=horizon_s is not None)
         self.stopped = self._system.run(horizon_s)
         self.now_s = float(self._system.env.now)

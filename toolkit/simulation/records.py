@@ -10,14 +10,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from toolkit.design import ATTEMPT_OUTCOMES, OUTCOMES, Stage
+from toolkit.design import Stage
 from toolkit.laws import Array
-
-DONE, UNFINISHED = OUTCOMES.index("done"), OUTCOMES.index("unfinished")
-OK, _PREEMPTED, _CUT_OFF = (
-    ATTEMPT_OUTCOMES.index(word) for word in ("ok", "preempted", "unfinished")
-)
-_IS_WASTE = ~np.isin(np.arange(len(ATTEMPT_OUTCOMES)), (OK, _PREEMPTED, _CUT_OFF))
+from toolkit.simulation.codes import CUT_OFF, OK, PREEMPTED, UNFINISHED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +73,7 @@ class Records:
 
     def attempts(self) -> npt.NDArray[np.intp]:
         """Return how many attempts of each job had a worker; one that was preempted counts once."""
-        rows = self.served & (self.attempt_outcome != _PREEMPTED)
+        rows = self.served & (self.attempt_outcome != PREEMPTED)
         return np.bincount(self.job[rows], minlength=self.arrived_s.size)
 
     def duration_s(self, jobs: int, end_s: float) -> float:
@@ -142,15 +137,16 @@ class Records:
         busy_s -= np.maximum(self.started_s, since_s) if since_s else self.started_s
         np.maximum(busy_s, 0.0, out=busy_s)
         busy_s[~served] = 0.0
-        by_stage_s = np.bincount(self.stage, busy_s, len(stages))
+        total_s = float(busy_s.sum())
+        by_stage_s = [total_s]
+        if len(stages) > 1:
+            by_stage_s = list(np.bincount(self.stage, busy_s, len(stages)))
         shares = [
             (self._shared_s(k, stage.workers, since_s, end_s) if stage.order == "shared" else busy)
             / stage.workers
             for (k, stage), busy in zip(enumerate(stages), by_stage_s, strict=True)
         ]
-        total_s = float(busy_s.sum())
-        others = np.flatnonzero(self.attempt_outcome != OK)
-        wasted_s = float(busy_s[others[_IS_WASTE[self.attempt_outcome[others]]]].sum())
+        wasted_s = float(busy_s[self._are_waste()].sum())
         return {
             "throughput_per_s": np.count_nonzero(served & (self.ended_s >= since_s))
             / len(stages)
@@ -158,6 +154,13 @@ class Records:
             "utilisation": max(map(float, shares)) / window_s,
             "waste": wasted_s / total_s if total_s else 0.0,
         }
+
+    def _are_waste(self) -> npt.NDArray[np.bool_]:
+        """Which attempts brought no job further; the work of one that goes on is no waste."""
+        which: npt.NDArray[np.bool_] = self.attempt_outcome != OK
+        for code in (PREEMPTED, CUT_OFF):
+            which &= self.attempt_outcome != code
+        return which
 
     def _shared_s(self, stage: int, workers: int, since_s: float, end_s: float) -> float:
         """Return the seconds of work done by workers who share themselves among all jobs."""

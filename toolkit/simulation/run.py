@@ -18,7 +18,8 @@ import pandas as pd
 from toolkit import _check
 from toolkit.design import ATTEMPT_OUTCOMES, OUTCOMES, Design
 from toolkit.laws import Array
-from toolkit.simulation.records import DONE, UNFINISHED, Records
+from toolkit.simulation.codes import DONE, UNFINISHED
+from toolkit.simulation.records import Records
 
 PERCENTILES = (50, 90, 95, 99, 99.9)
 
@@ -129,7 +130,7 @@ class Run:
             **_distribution("sojourn", sojourns_s, done),
             **_distribution("wait", waits_s[skip_jobs:], done),
         }
-        counts = dict(zip(OUTCOMES, np.bincount(outcome, minlength=len(OUTCOMES)), strict=True))
+        counts = {name: np.count_nonzero(outcome == code) for code, name in enumerate(OUTCOMES)}
         return pd.Series({**figures, **counts}, dtype=float, name="run")
 
 
@@ -147,6 +148,17 @@ def _distribution(name: str, values_s: Array, done: npt.NDArray[np.bool_]) -> di
     if values_s.size == 0:
         values_s = np.array([np.nan])
     mean_s = float(np.mean(values_s))
-    cuts = np.percentile(values_s, PERCENTILES, overwrite_input=True)
-    percentiles = {f"{name}_p{p:g}_s": cut for p, cut in zip(PERCENTILES, cuts, strict=True)}
+    values_s.sort()
+    percentiles = {f"{name}_p{p:g}_s": percentile(values_s, p) for p in PERCENTILES}
     return {f"{name}_mean_s": mean_s, **percentiles}
+
+
+def percentile(values: Array, percent: float) -> float:
+    """Return what ``np.percentile`` does, of values in order; it would not know that they are."""
+    if math.isnan(values[-1]):  # it has the last place
+        return math.nan
+    place = (values.size - 1) * (percent / 100)
+    below = math.floor(place)
+    low, high = float(values[below]), float(values[min(below + 1, values.size - 1)])
+    part = place - below
+    return high - (high - low) * (1 - part) if part >= 0.5 else low + (high - low) * part

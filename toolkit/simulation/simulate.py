@@ -59,8 +59,9 @@ def simulate(
 
     ``engine``: ``"simpy"``, the one to read; ``"compiled"``, the same records a hundred times as fast;
     ``"auto"`` takes the compiled one where it knows all of the design's fields, and else says in
-    ``run.warnings`` which it does not.  While it is being compiled, which happens once on a machine,
-    small runs are done by SimPy meanwhile; ``run.engine`` says who it was.
+    ``run.warnings`` which it does not.  While it is being compiled, which happens once on a machine
+    and takes less than a minute, small runs are done by SimPy meanwhile, and larger ones wait;
+    ``run.engine`` says who it was.
 
     ``keep="summary"`` keeps no record of any job, so the run takes the same memory for any number of
     them, a thousand million too.  It has the warnings and the ``summary()`` of a run, counts and means

@@ -22,6 +22,7 @@ SMALL_BYTES = 16e6  # so little that nobody need look whether it is there
 DRAW = 8  # a number
 # what the compiled engine writes: a job, an attempt, and that sorted
 JOB, ROW, COLUMNS = 17, 48, 51
+NO_LIMIT_BYTES = 1e18  # what a group without a limit has for one is a little less than 2^63
 TIMES = 24  # three times of a job, by the recursion
 SIMPY_JOB, SIMPY_ATTEMPT = 150, 370  # Python's numbers and tuples
 
@@ -117,16 +118,26 @@ def _of_groups(root: Path) -> Iterator[float]:
 
 def _left(folder: Path, limit: str, usage: str) -> Iterator[float]:
     """Yield what a group's limit leaves, files in its cache not counted: they can be dropped."""
-    numbers = [line for name in (limit, usage) for line in _lines(folder / name)]
-    if len(numbers) == 2 and all(number.isdecimal() for number in numbers):
+    most = _number(folder / limit)
+    if most is None or most > NO_LIMIT_BYTES:
+        return
+    used = _number(folder / usage)
+    if used is not None:
         counts = dict(line.split()[:2] for line in _lines(folder / "memory.stat"))
         cache = sum(int(counts.get(name, 0)) for name in ("active_file", "inactive_file"))
-        yield max(0.0, float(numbers[0]) - float(numbers[1]) + cache)
+        yield max(0.0, most - used + cache)
+
+
+def _number(path: Path) -> float | None:
+    """Return the number that a file holds, ``None`` if it is no number or no file."""
+    lines = _lines(path)
+    return float(lines[0]) if lines and lines[0].isdecimal() else None
 
 
 def _lines(path: Path) -> list[str]:
     try:
-        return path.read_text().splitlines()
+        with open(path) as file:  # noqa: PTH123, in a third of read_text's time
+            return file.read().splitlines()
     except OSError:
         return []
 

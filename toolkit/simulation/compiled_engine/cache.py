@@ -1,7 +1,6 @@
-"""Where compiled code is kept between processes, and when it is too old.
+"""Where compiled code is kept between processes, for which processor, and when it is too old.
 
-Numba keeps compiled functions on disk and looks at one source file to see whether they are too old.
-Here a function is made of several files, so their common stamp decides.
+The code of a part is made of several files, so the stamp of all sources of this engine decides.
 """
 
 from __future__ import annotations
@@ -14,21 +13,26 @@ import warnings
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
+
+from toolkit.simulation import codes
 
 HERE = Path(__file__).parent
+COMPILES = False  # whether this process does
+_KEPT: list[tempfile.TemporaryDirectory[str]] = []  # until this process ends
 
 
 @cache
 def stamp() -> str:
-    """Return a number for all sources of this engine together."""
+    """Return a number for all sources of this engine together, and the codes that they know."""
     digest = hashlib.sha256(f"{sys.version} {version('numba')}".encode())
-    for source in sorted(HERE.rglob("*.py")):
+    for source in (*sorted(HERE.rglob("*.py")), Path(codes.__file__)):
         digest.update(source.read_bytes())
     return digest.hexdigest()[:16]
 
 
 @cache
-def folder() -> str:
+def folder() -> Path:
     """Return a folder that can be written, with a warning if it will not outlive the process."""
     given = os.environ.get("NUMBA_CACHE_DIR") or os.environ.get("XDG_CACHE_HOME")
     home = Path(given) if given else Path("~/.cache").expanduser()
@@ -36,11 +40,35 @@ def folder() -> str:
     try:
         place.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=place):
-            return str(place)
+            return place
     except OSError as error:
         text = (
             f"the compiled engine cannot be kept in {place} ({error.strerror}), so every new process "
             "compiles it again; NUMBA_CACHE_DIR names another folder"
         )
         warnings.warn(text, RuntimeWarning, stacklevel=2)
-        return tempfile.mkdtemp(prefix="goodput-lab-")
+        _KEPT.append(tempfile.TemporaryDirectory(prefix="goodput-lab-", ignore_cleanup_errors=True))
+        return Path(_KEPT[0].name)
+
+
+def machine() -> Any:
+    """Return LLVM's description of this processor; code made for one may stop another."""
+    import llvmlite.binding as llvm  # noqa: PLC0415, not needed before there is code
+
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    target = llvm.Target.from_default_triple()
+    features = llvm.get_host_cpu_features().flatten()
+    return target.create_target_machine(
+        cpu=llvm.get_host_cpu_name(), features=features, opt=3, jit=True
+    )
+
+
+@cache
+def file_of(part: str, place: Path | None = None) -> Path:
+    """Return the file with a part's code for this processor, in ``folder()`` or another place."""
+    import llvmlite.binding as llvm  # noqa: PLC0415, as above
+
+    name = llvm.get_host_cpu_name()
+    features = hashlib.sha256(llvm.get_host_cpu_features().flatten().encode()).hexdigest()
+    return (place or folder()) / f"{part}-{name}-{features[:8]}.o"

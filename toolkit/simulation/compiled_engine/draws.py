@@ -25,7 +25,7 @@ from toolkit.simulation.compiled_engine.memory import (
     EXP_SCALE,
     EXP_TAIL,
     address,
-    compiled,
+    entry,
     high_product,
     inline,
     read_float,
@@ -193,10 +193,14 @@ def next_exponential(state, add):
             return number, state
 
 
-@compiled
-def fill_exponentials(generators, out, count, factor, divisor):
-    """Write the next ``count`` numbers of a generator, times a factor and divided, and its state."""
-    generator = generator_at(generators, 0)
+@entry
+def fill_exponentials(generators, out, count, scale):
+    """Write the next ``count`` numbers of a generator, times the first of ``scale``, by the second; and its state."""
+    generator, factor, divisor = (
+        generator_at(generators, 0),
+        read_float(scale, 0),
+        read_float(scale, 1),
+    )
     state, add = (generator.high, generator.low), (generator.add_high, generator.add_low)
     stride_add = stepped(add, STRIDE_TERMS, NOTHING)
     done = 0
@@ -237,12 +241,13 @@ class QuickStreams(Streams):
         if scale is None or draw == getattr(source, "draw_apart_s", None):
             return super()._parts(source, draw, *at)
         generator: list[npt.NDArray[np.void]] = []
+        scales = np.array(scale)
 
         def make(count: int) -> Array:
             if not generator:  # a row that is kept needs none
                 generator.append(np.array([generator_of(self._generator(*at))], GENERATOR))
             numbers = np.empty(count)
-            fill_exponentials(address(generator[0]), address(numbers), count, *scale)
+            fill_exponentials(address(generator[0]), address(numbers), count, address(scales))
             return numbers
 
         return make

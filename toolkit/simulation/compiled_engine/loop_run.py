@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from toolkit.arrivals import Closed
 from toolkit.design import Design, Stage
+from toolkit.simulation.codes import UNFINISHED, most_rows
 from toolkit.simulation.compiled_engine.columns import ROW, records_of
 from toolkit.simulation.compiled_engine.draws import quick
 from toolkit.simulation.compiled_engine.events import all_below
@@ -23,8 +24,7 @@ from toolkit.simulation.compiled_engine.plain_world import (
 )
 from toolkit.simulation.compiled_engine.rules import bucket_of, retry_of
 from toolkit.simulation.compiled_engine.tables import ALL_READY, Draws, Tables, rooms
-from toolkit.simulation.records import UNFINISHED, Records
-from toolkit.simulation.simpy_engine.system import most_rows
+from toolkit.simulation.records import Records
 from toolkit.simulation.streams import Purpose, Streams, is_apart
 
 FIRST_ROOM = 1024
@@ -216,4 +216,8 @@ class LoopRun:
         """Return what was written down."""
         fields = {"arrived_s": "arrived_s", "finished_s": "finished_s", "outcome": "outcomes"}
         jobs = {field: self.tables[name][: self.arrived] for field, name in fields.items()}
-        return records_of(self.tables["rows"][: self.made], jobs)
+        return records_of(self.tables["rows"][: self.made], jobs, in_turn=self.in_turn())
+
+    def in_turn(self) -> bool:
+        """Say whether the attempts of each job were made in order of stage and attempt."""
+        return False

@@ -15,13 +15,15 @@ from __future__ import annotations
 
 import math
 
+from toolkit.simulation.codes import DONE
 from toolkit.simulation.compiled_engine.events import (
     drop_first,
     event_at,
     first_in_line,
 )
 from toolkit.simulation.compiled_engine.memory import (
-    compiled,
+    answering_entry,
+    entry,
     inline,
 )
 from toolkit.simulation.compiled_engine.plain_visits import (
@@ -61,12 +63,9 @@ from toolkit.simulation.compiled_engine.plain_world import (
     world_at,
     write_back,
 )
-from toolkit.simulation.simpy_engine.book import (
-    DONE,
-)
 
 
-@compiled
+@entry
 def plain_start(world_address):
     """Start whoever sends the jobs."""
     w = world_at(world_address, 0)
@@ -77,7 +76,7 @@ def plain_start(world_address):
         plan_arrival(w)
 
 
-@compiled
+@answering_entry
 def plain_loop(world_address):
     """Run until all is over, or until something is wanted of Python; say which."""
     outside = world_at(world_address, 0)

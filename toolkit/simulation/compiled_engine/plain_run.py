@@ -90,3 +90,7 @@ class PlainRun(LoopRun):
             int(self.world[name][0]) for name in ("visit_count", "visit_room", "stage_count")
         )
         self.tables.grow("turns", visits * stages, (room - visits) * stages)
+
+    def in_turn(self) -> bool:
+        """Say whether the attempts of each job were made in order of stage and attempt."""
+        return not self.has_routes

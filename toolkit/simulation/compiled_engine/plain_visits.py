@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from toolkit.simulation.codes import CUT_OFF, DEAD, DONE, FAILED, LIMITED, OK, REJECTED, TURNED_AWAY
 from toolkit.simulation.compiled_engine.columns import row_at
 from toolkit.simulation.compiled_engine.events import (
     event_at,
@@ -51,16 +52,6 @@ from toolkit.simulation.compiled_engine.rules import (
     reserve,
     route,
     tell_budget,
-)
-from toolkit.simulation.simpy_engine.book import (
-    CUT_OFF,
-    DEAD,
-    DONE,
-    FAILED,
-    LIMITED,
-    OK,
-    REJECTED,
-    TURNED_AWAY,
 )
 
 

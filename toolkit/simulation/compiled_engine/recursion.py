@@ -8,14 +8,14 @@ first.  Times are added up as the loop of events adds them, so they are the same
 from __future__ import annotations
 
 from toolkit.simulation.compiled_engine.memory import (
-    compiled,
+    answering_entry,
     read_float,
     write_float,
     write_short,
 )
 
 
-@compiled
+@answering_entry
 def one_worker(first, last, gaps_s, services_s, arrived_s, started_s, ended_s):
     """Fill in the times of jobs ``first`` to ``last`` of a stage with one worker."""
     now = free_s = 0.0
@@ -31,7 +31,7 @@ def one_worker(first, last, gaps_s, services_s, arrived_s, started_s, ended_s):
     return last
 
 
-@compiled
+@answering_entry
 def some_workers(
     first, last, gaps_s, services_s, arrived_s, started_s, ended_s, workers, free_s, served_by
 ):

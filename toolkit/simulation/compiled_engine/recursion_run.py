@@ -9,10 +9,11 @@ import numpy.typing as npt
 
 from toolkit.design import Design
 from toolkit.laws import Array
+from toolkit.simulation.codes import DONE, OK
 from toolkit.simulation.compiled_engine import recursion
 from toolkit.simulation.compiled_engine.draws import quick
 from toolkit.simulation.compiled_engine.memory import address
-from toolkit.simulation.records import DONE, OK, Records
+from toolkit.simulation.records import Records
 from toolkit.simulation.streams import Streams
 
 BLOCK = 16_384  # jobs: draws and times of so many stay in the processor's cache

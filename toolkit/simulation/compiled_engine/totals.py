@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 
 from toolkit.simulation.compiled_engine.memory import (
-    compiled,
+    entry,
     inline,
     read_float,
     read_int,
@@ -48,7 +48,7 @@ def lost(total, more, both):
     return (total - both) + more if abs(total) >= abs(more) else (more - both) + total
 
 
-@compiled
+@entry
 def take(totals, count, gaps_s, services_s, workers, free_s, sojourns, waits):
     """Let the next ``count`` jobs through."""
     sums = totals_at(totals, 0)

@@ -8,22 +8,8 @@ from typing import Any
 
 import simpy
 
-from toolkit.design import ATTEMPT_OUTCOMES, OUTCOMES
 from toolkit.laws import Array
-
-DONE, DEAD, REJECTED, LIMITED, ABANDONED, LOST, UNFINISHED = range(len(OUTCOMES))
-(
-    OK,
-    FAILED,
-    TURNED_AWAY,
-    CUT_OFF,
-    LATE,
-    DUPLICATE,
-    CRASHED,
-    CANCELLED,
-    LEFT,
-    PREEMPTED,
-) = range(len(ATTEMPT_OUTCOMES))
+from toolkit.simulation.codes import CUT_OFF, OK
 
 JOB, STAGE, ATTEMPT, QUEUED_S, STARTED_S, ENDED_S, WORKER, OUTCOME, PAUSED_S = range(9)
 Row = list[Any]  # an attempt, with the columns above

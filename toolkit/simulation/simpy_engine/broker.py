@@ -15,14 +15,9 @@ import simpy
 
 from toolkit.design import FanOut, Outage, Poller, Stage
 from toolkit.laws import Array, Law
+from toolkit.simulation.codes import ABANDONED, CANCELLED, DONE, DUPLICATE, LATE, LEFT
 from toolkit.simulation.simpy_engine.book import (
-    ABANDONED,
     ATTEMPT,
-    CANCELLED,
-    DONE,
-    DUPLICATE,
-    LATE,
-    LEFT,
     OUTAGE_ENDS,
     QUEUED_S,
     Call,

@@ -15,19 +15,8 @@ import simpy
 
 from toolkit.design import Breaker, Caller
 from toolkit.laws import is_law
-from toolkit.simulation.simpy_engine.book import (
-    ABANDONED,
-    CALLERS_TIME_OUT,
-    DONE,
-    DUPLICATE,
-    LATE,
-    LIMITED,
-    REJECTED,
-    Call,
-    Draws,
-    Later,
-    Steps,
-)
+from toolkit.simulation.codes import ABANDONED, DONE, DUPLICATE, LATE, LIMITED, REJECTED
+from toolkit.simulation.simpy_engine.book import CALLERS_TIME_OUT, Call, Draws, Later, Steps
 from toolkit.simulation.simpy_engine.forks import Fork, heard, leave
 from toolkit.simulation.streams import Purpose
 

@@ -9,22 +9,24 @@ from typing import TYPE_CHECKING, Any
 import simpy
 
 from toolkit.design import Stage
-from toolkit.simulation.simpy_engine.book import (
+from toolkit.simulation.codes import (
     ABANDONED,
-    ATTEMPT,
     CANCELLED,
     CUT_OFF,
     DONE,
-    ENDED_S,
     FAILED,
-    JOB,
     LIMITED,
     LOST,
+    REJECTED,
+    TURNED_AWAY,
+)
+from toolkit.simulation.simpy_engine.book import (
+    ATTEMPT,
+    ENDED_S,
+    JOB,
     OUTCOME,
     PAUSED_S,
     QUEUED_S,
-    REJECTED,
-    TURNED_AWAY,
     Call,
     Draws,
     Row,

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import simpy
 
-from toolkit.simulation.simpy_engine.book import ABANDONED, LOST, Call, Steps
+from toolkit.simulation.codes import ABANDONED, LOST
+from toolkit.simulation.simpy_engine.book import Call, Steps
 
 if TYPE_CHECKING:
     from toolkit.simulation.simpy_engine.system import System

@@ -13,19 +13,8 @@ from typing import TYPE_CHECKING
 import simpy
 
 from toolkit.design import Crash, InMemory, Poll
-from toolkit.simulation.simpy_engine.book import (
-    ABANDONED,
-    ATTEMPT,
-    CANCELLED,
-    CRASHED,
-    ENDED_S,
-    JOB,
-    REJECTED,
-    STARTED_S,
-    TURNED_AWAY,
-    WORKER,
-    Work,
-)
+from toolkit.simulation.codes import ABANDONED, CANCELLED, CRASHED, REJECTED, TURNED_AWAY
+from toolkit.simulation.simpy_engine.book import ATTEMPT, ENDED_S, JOB, STARTED_S, WORKER, Work
 from toolkit.simulation.simpy_engine.message import Lease
 from toolkit.simulation.streams import Purpose
 

@@ -10,23 +10,17 @@ from math import ceil, floor, inf, isnan
 from typing import TYPE_CHECKING
 
 from toolkit.design import Delivery, Stage
-from toolkit.simulation.simpy_engine.book import (
-    ATTEMPT,
+from toolkit.simulation.codes import (
     CANCELLED,
     DEAD,
     DONE,
     DUPLICATE,
-    JOB,
     LOST,
     OK,
-    OUTCOME,
     PREEMPTED,
     TURNED_AWAY,
-    Draws,
-    Row,
-    Work,
-    new_row,
 )
+from toolkit.simulation.simpy_engine.book import ATTEMPT, JOB, OUTCOME, Draws, Row, Work, new_row
 from toolkit.simulation.simpy_engine.door import Door
 from toolkit.simulation.simpy_engine.message import Lease, Message
 from toolkit.simulation.simpy_engine.queues import Queue

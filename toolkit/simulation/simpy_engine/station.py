@@ -9,12 +9,9 @@ from typing import TYPE_CHECKING
 import simpy
 
 from toolkit.design import Stage
+from toolkit.simulation.codes import ABANDONED, CANCELLED, DEAD, DONE
 from toolkit.simulation.simpy_engine.book import (
-    ABANDONED,
     ATTEMPT,
-    CANCELLED,
-    DEAD,
-    DONE,
     JOB,
     STARTED_S,
     WORKER,

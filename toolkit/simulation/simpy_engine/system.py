@@ -24,10 +24,9 @@ import simpy
 from toolkit.arrivals import Closed
 from toolkit.design import Design, Stage
 from toolkit.laws import Array
+from toolkit.simulation.codes import DONE, UNFINISHED, most_rows
 from toolkit.simulation.simpy_engine.book import (
     ARRIVAL,
-    DONE,
-    UNFINISHED,
     Call,
     Draws,
     EndlessError,
@@ -44,13 +43,6 @@ from toolkit.simulation.streams import Purpose, Streams
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-MOST_ROWS_PER_JOB, MOST_ROWS, MOST_ROWS_AT_ONCE = 200, 200_000, 10_000
-
-
-def most_rows(jobs: int) -> tuple[int, int]:
-    """Return after how many attempts a run will hardly end: in all, and at one moment."""
-    return MOST_ROWS_PER_JOB * jobs + MOST_ROWS, MOST_ROWS_PER_JOB * jobs + MOST_ROWS_AT_ONCE
 
 
 class System:

@@ -85,7 +85,7 @@ from toolkit.simulation.compiled_engine.full.world import (
     stage_at,
     world_at,
 )
-from toolkit.simulation.compiled_engine.memory import called, compiled, inline
+from toolkit.simulation.compiled_engine.memory import answering_entry, called, entry, inline
 from toolkit.simulation.compiled_engine.plain_world import ENDED, GAVE_UP, WANTS_DRAWS, WANTS_ROOM
 
 COMES = np.int64(-1)  # nothing is wanted
@@ -104,7 +104,7 @@ def belongs(w, chore, s):
     return instance_at(w.instances, record.number).stage == s
 
 
-@compiled
+@entry
 def full_start(world_address):
     """Start everything there is, in the order in which SimPy's engine does."""
     w = world_at(world_address, 0)
@@ -307,7 +307,7 @@ def step(w):
     return GAVE_UP if w.gave_up else COMES
 
 
-@compiled
+@answering_entry
 def full_loop(world_address):
     """Run until all is over, or until something is wanted of Python; say which."""
     w = world_at(world_address, 0)
