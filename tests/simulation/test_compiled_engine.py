@@ -29,6 +29,7 @@ from small_systems import (
 from small_systems import stages as stages_
 
 import toolkit as tk
+from toolkit.simulation import engines
 from toolkit.simulation.compiled_engine import start
 from toolkit.simulation.compiled_engine.full import setup
 from toolkit.simulation.compiled_engine.full.run import FullRun
@@ -381,7 +382,7 @@ def test_while_it_is_not_compiled_simpy_answers_small_runs(monkeypatch):
     """And somebody is sent to compile it."""
     sent = []
     monkeypatch.setattr(start, "is_ready", lambda _: False)
-    monkeypatch.setattr(start, "compile_elsewhere", lambda: sent.append(True))
+    monkeypatch.setattr(engines, "compile_elsewhere", lambda: sent.append(True))
     work = tk.Stage(name="work", service=tk.Exponential(mean_s=0.1))
     design = tk.Design(arrivals=tk.Poisson(rate_per_s=1.0), stages=[work])
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 from toolkit.design import Design
 from toolkit.simulation import compiled_engine
 from toolkit.simulation.codes import UNFINISHED
+from toolkit.simulation.compiled_engine.compiler import compile_elsewhere
 from toolkit.simulation.heap import keep_what_is_freed
 from toolkit.simulation.records import Records
 from toolkit.simulation.streams import Streams
@@ -63,7 +64,6 @@ def run_with(
 
     Raises ``ValueError`` if ``engine="compiled"`` does not know a field of the design.
     """
-    notes: list[str] = []
     unknown = compiled_engine.uncovered(design) if engine != "simpy" else []
     if engine == "compiled" and unknown:
         raise ValueError(
@@ -73,13 +73,17 @@ def run_with(
     if unknown:
         text = f"run by SimPy: the compiled engine does not know {', '.join(unknown)}"
         return SimPyRun(design, streams, horizon_s), [text]
-    if engine != "simpy":
-        keep_what_is_freed()
-        done, why = compiled_engine.run(design, streams, horizon_s, must=engine == "compiled")
-        if done is not None:
-            return done, []
-        notes = [f"run by SimPy, since the compiled engine gave up: {why}"] if why else []
-    return SimPyRun(design, streams, horizon_s), notes
+    if engine == "simpy":
+        return SimPyRun(design, streams, horizon_s), []
+    keep_what_is_freed()
+    done, why = compiled_engine.run(design, streams, horizon_s, must=engine == "compiled")
+    if done is not None:
+        return done, []
+    by_simpy = SimPyRun(design, streams, horizon_s)
+    if why is not None:
+        return by_simpy, [f"run by SimPy, since the compiled engine gave up: {why}"]
+    compile_elsewhere()  # not before: it would have made this run slower
+    return by_simpy, []
 
 
 class SimPyRun:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from toolkit.arrivals import Closed
 from toolkit.design import Design
-from toolkit.simulation.compiled_engine.compiler import compile_elsewhere, is_ready
+from toolkit.simulation.compiled_engine.compiler import is_ready
 from toolkit.simulation.compiled_engine.coverage import is_plain
 from toolkit.simulation.streams import Streams
 
@@ -23,14 +23,13 @@ def run(
 ) -> tuple[Done | None, str | None]:
     """Run a design that is covered; return the run, or ``None`` and why there is none.
 
-    ``must``: compile first, if need be; else small runs are left to SimPy until that is done
-    elsewhere.  ``recursion=False`` takes the loop of events for what could do without.
+    ``must``: wait until it is compiled, if need be; else small runs are left to SimPy until then, and
+    there is no reason to tell.  ``recursion=False`` takes the loop of events for what could do without.
     """
     loop = "plain" if is_plain(design) else "full"
     if recursion and loop == "plain" and is_recursive(design, horizon_s):
         loop = "recursion"
     if not must and streams.jobs <= MEANWHILE_JOBS and not is_ready(loop):
-        compile_elsewhere()
         return None, None
     if loop == "recursion":
         quick = _class("recursion_run.RecursionRun")(design, streams)
