@@ -140,23 +140,38 @@ def test_who_finds_somebody_compiling_waits_for_the_code(empty, monkeypatch):
     later.join()
 
 
-def test_who_finds_a_compiler_that_has_died_starts_another(empty, monkeypatch):
+@pytest.fixture(name="started")
+def _started(empty, monkeypatch):
+    """Let a compiler be one that only writes the plain part; return the commands of those started."""
+    started, real = [], compiler.Compiler
+    place = str(cache.file_of("plain", empty))
+
+    def quick(command, **how):
+        started.append(command)
+        return real([sys.executable, "-c", f"open({place!r}, 'w').close()"], **how)
+
+    monkeypatch.setattr(compiler, "Compiler", quick)
+    return started
+
+
+def test_who_finds_a_compiler_that_has_died_starts_another(started):
     """A number of a process that is no more is no promise."""
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
     compiler.note().write_text(str(gone.pid))
-    started, real = [], compiler.Compiler
-
-    def quick(command, **how):
-        started.append(command)
-        place = str(cache.file_of("plain", empty))
-        return real([sys.executable, "-c", f"open({place!r}, 'w').close()"], **how)
-
-    monkeypatch.setattr(compiler, "Compiler", quick)
 
     assert compiler.wait_for("plain").exists()
     assert len(started) == 1
     assert compiler.note().read_text() != str(gone.pid)
+
+
+def test_nobody_waits_for_ever_for_what_another_has_begun(started, monkeypatch):
+    """The number may be another process's by now, which compiles nothing."""
+    monkeypatch.setattr(compiler, "PATIENCE_S", 0.1)
+    compiler.note().write_text(str(os.getpid()))
+
+    assert compiler.wait_for("plain").exists()
+    assert len(started) == 1
 
 
 @pytest.mark.usefixtures("empty")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 import numpy.typing as npt
@@ -47,7 +48,7 @@ class Records:
         outcomes: Sequence[int],
     ) -> Records:
         """Put down what an engine has written: a row an attempt, columns as above, and a value a job."""
-        table = np.array(rows, dtype=np.float64).reshape(-1, 9)
+        table = np.fromiter(chain.from_iterable(rows), np.float64, 9 * len(rows)).reshape(-1, 9)
         table = table[np.lexsort((table[:, 2], table[:, 1], table[:, 0]))]
         job, stage, attempt, queued_s, started_s, ended_s, worker, outcome, paused_s = table.T
         arrived = len(arrived_s)  # a horizon may come before the last jobs do

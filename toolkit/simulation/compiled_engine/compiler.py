@@ -20,7 +20,7 @@ PARTS = {
 }
 """The modules with the functions that Python calls, by part, the quickest first."""
 
-PATIENCE_S = 300  # with somebody else's compiler
+PATIENCE_S = 300  # with a compiler that somebody has started
 
 
 class Compiler(subprocess.Popen[bytes]):
@@ -44,8 +44,12 @@ def is_ready(part: str) -> bool:
 
 def compile_elsewhere() -> None:
     """Have all parts compiled, unless that is being done."""
-    if is_being_compiled():
-        return
+    if not is_being_compiled():
+        start()
+
+
+def start() -> Compiler:
+    """Start to compile all parts."""
     code = "import sys; from toolkit.simulation.compiled_engine import making; making.write_parts(sys.argv[1])"
     with log().open("wb") as said:
         process = Compiler(
@@ -57,6 +61,7 @@ def compile_elsewhere() -> None:
         )
     _OWN.append(process)
     note().write_text(str(process.pid))
+    return process
 
 
 def log() -> Path:
@@ -85,17 +90,16 @@ def wait_for(part: str) -> Path:
 
     Raises ``RuntimeError`` if it cannot be compiled.
     """
-    since_s, place = time.monotonic(), file_of(part)
+    since_s, place, own = time.monotonic(), file_of(part), None
     while not place.exists():
-        if is_being_compiled() and (_OWN or time.monotonic() - since_s < PATIENCE_S):
-            time.sleep(0.02)
-        elif not _OWN:
-            compile_elsewhere()
-        elif not place.exists():  # it may have ended well since we looked
+        if own is None and (not is_being_compiled() or time.monotonic() - since_s > PATIENCE_S):
+            own = start()
+        elif own is not None and own.poll() is not None and not place.exists():
             raise RuntimeError(
                 f"the compiled engine could not be compiled, {log()} says why; "
                 "engine='simpy' gives the same records"
             )
+        time.sleep(0.02)
     return place
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from math import inf, nan
-from typing import Any
+from typing import Any, cast
 
 import simpy
 
@@ -71,16 +71,16 @@ class Later(simpy.Event):
         env.schedule(self, rank, delay_s)  # type: ignore[arg-type]
 
 
-class Draws(dict[int, list[float]]):
+class Draws(dict[int, Sequence[float]]):
     """Rows of draws, one for each attempt number, made when first looked up."""
 
     def __init__(self, draw: Callable[[int], Array]) -> None:
         super().__init__()
         self._draw = draw
 
-    def __missing__(self, attempt: int) -> list[float]:
-        # plain floats: SimPy's arithmetic is several times slower on numpy's
-        row: list[float] = self._draw(attempt).tolist()
+    def __missing__(self, attempt: int) -> Sequence[float]:
+        # gives plain floats, as they are asked for: SimPy's arithmetic is several times slower on numpy's
+        row = cast("Sequence[float]", self._draw(attempt).data)
         self[attempt] = row
         return row
 
