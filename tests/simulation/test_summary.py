@@ -27,8 +27,7 @@ def from_tables(run, skip_jobs=0):
     busy_s = (attempts["to_s"] - attempts["from_s"]).clip(0.0).to_numpy()
     busy_s = np.where(served, busy_s, 0.0)
     place = attempts["stage"].cat.codes
-    each_s = np.bincount(place, busy_s, len(stages)) if len(stages) > 1 else [busy_s.sum()]
-    shares = [each_s[k] / stage.workers for k, stage in enumerate(stages)]
+    shares = [busy_s[place == k].sum() / stage.workers for k, stage in enumerate(stages)]
     wasted = ~attempts["outcome"].isin(["ok", "preempted", "unfinished"]).to_numpy()
     figures = {
         "jobs": len(jobs),

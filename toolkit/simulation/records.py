@@ -139,20 +139,21 @@ class Records:
         np.maximum(busy_s, 0.0, out=busy_s)
         busy_s[~served] = 0.0
         total_s = float(busy_s.sum())
-        by_stage_s = [total_s]
-        if len(stages) > 1:
-            by_stage_s = list(np.bincount(self.stage, busy_s, len(stages)))
         shares = [
-            (self._shared_s(k, stage.workers, since_s, end_s) if stage.order == "shared" else busy)
+            (
+                self._shared_s(k, stage.workers, since_s, end_s)
+                if stage.order == "shared"
+                else float(busy_s[self.stage == k].sum())
+            )
             / stage.workers
-            for (k, stage), busy in zip(enumerate(stages), by_stage_s, strict=True)
+            for k, stage in enumerate(stages)
         ]
         wasted_s = float(busy_s[self._are_waste()].sum())
         return {
             "throughput_per_s": np.count_nonzero(served & (self.ended_s >= since_s))
             / len(stages)
             / window_s,
-            "utilisation": max(map(float, shares)) / window_s,
+            "utilisation": max(shares) / window_s,
             "waste": wasted_s / total_s if total_s else 0.0,
         }
 

@@ -136,8 +136,7 @@ def _number(path: Path) -> float | None:
 
 def _lines(path: Path) -> list[str]:
     try:
-        with open(path) as file:  # noqa: PTH123, in a third of read_text's time
-            return file.read().splitlines()
+        return path.read_text().splitlines()
     except OSError:
         return []
 
