@@ -374,6 +374,12 @@ def test_a_wrong_argument_is_refused_with_its_name_rule_and_value(arguments, mes
         tk.simulate(MM1, **arguments)
 
 
+@pytest.mark.parametrize("design", [3, "mm1", MM1.stages[0]])
+def test_what_is_no_design_is_refused(design):
+    with pytest.raises(ValueError, match=r"design must be a Design\(\.\.\.\), got "):
+        tk.simulate(design, jobs=9)
+
+
 def test_a_trace_brings_its_own_number_of_jobs():
     """All of it, or the first few of it."""
     assert len(tk.simulate(clockwork(jobs=7)).jobs) == 7

@@ -136,6 +136,8 @@ def _streams(
 def _check_arguments(
     design: Design, seed: int, replication: int, horizon_s: float | None, engine: str
 ) -> None:
+    if not isinstance(design, Design):
+        raise ValueError(f"design must be a Design(...), got {design!r}")  # noqa: TRY004, as all others
     _check.choice("engine", engine, ("auto", "simpy", "compiled"))
     _check.count("seed", seed, least=0)
     _check.count("replication", replication, least=0)
