@@ -73,7 +73,7 @@ if ! grep -qsxF "$stamp" "$venv/installed-$what" ${enough:+"$enough"}; then
     cat >"$settings/overrides.json" <<'END'
 {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": false}}
 END
-    say "install: compiling the fast engine (half a minute, once)"
+    say "install: compiling the fast engine (three quarters of a minute, once)"
     "$venv/bin/python" -c "from toolkit.simulation.compiled_engine import compiler; compiler.compile_all()"
     printf '%s\n' "$stamp" >"$venv/installed-$what"
 fi

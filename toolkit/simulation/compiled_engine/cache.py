@@ -57,18 +57,21 @@ def machine() -> Any:
 
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
+    name, features = processor()
     target = llvm.Target.from_default_triple()
-    features = llvm.get_host_cpu_features().flatten()
-    return target.create_target_machine(
-        cpu=llvm.get_host_cpu_name(), features=features, opt=3, jit=True
-    )
+    return target.create_target_machine(cpu=name, features=features, opt=3, jit=True)
+
+
+def processor() -> tuple[str, str]:
+    """Return what LLVM calls this processor, and what it can do."""
+    import llvmlite.binding as llvm  # noqa: PLC0415, as above
+
+    return llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
 
 
 @cache
 def file_of(part: str, place: Path | None = None) -> Path:
     """Return the file with a part's code for this processor, in ``folder()`` or another place."""
-    import llvmlite.binding as llvm  # noqa: PLC0415, as above
-
-    name = llvm.get_host_cpu_name()
-    features = hashlib.sha256(llvm.get_host_cpu_features().flatten().encode()).hexdigest()
-    return (place or folder()) / f"{part}-{name}-{features[:8]}.o"
+    name, features = processor()
+    digest = hashlib.sha256(features.encode()).hexdigest()
+    return (place or folder()) / f"{part}-{name}-{digest[:8]}.o"

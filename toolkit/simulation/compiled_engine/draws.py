@@ -195,12 +195,9 @@ def next_exponential(state, add):
 
 @entry
 def fill_exponentials(generators, out, count, scale):
-    """Write the next ``count`` numbers of a generator, times the first of ``scale``, by the second; and its state."""
-    generator, factor, divisor = (
-        generator_at(generators, 0),
-        read_float(scale, 0),
-        read_float(scale, 1),
-    )
+    """Write the next ``count`` numbers of a generator, and its state; ``scale`` has a factor and a divisor."""
+    generator = generator_at(generators, 0)
+    factor, divisor = read_float(scale, 0), read_float(scale, 1)
     state, add = (generator.high, generator.low), (generator.add_high, generator.add_low)
     stride_add = stepped(add, STRIDE_TERMS, NOTHING)
     done = 0

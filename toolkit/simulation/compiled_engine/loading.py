@@ -16,6 +16,7 @@ import llvmlite.binding as llvm
 from toolkit.simulation.compiled_engine.cache import machine
 from toolkit.simulation.compiled_engine.compiler import PARTS, wait_for
 
+_PART_OF = {module: part for part, modules in PARTS.items() for module in modules}
 _LOADS = threading.Lock()
 
 
@@ -28,7 +29,7 @@ class Entry:
     def __init__(self, function: Callable[..., Any], answer: Any) -> None:
         self.__doc__ = function.__doc__
         _, module = function.__module__.split("compiled_engine.")
-        self._part = next(part for part, modules in PARTS.items() if module in modules)
+        self._part = _PART_OF[module]
         self._symbol = symbol_of(function)
         self._kind = ctypes.CFUNCTYPE(answer, *[ctypes.c_int64] * function.__code__.co_argcount)
         self._call: Callable[..., Any] | None = None
